@@ -1,0 +1,87 @@
+"""Finite networks made from a NetworkSpec: `build(spec, init)` is a torch module, ready to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from igbrepro.errors import ParameterError
+from igbrepro.initialization import initialize_
+from igbrepro.network import InitSpec, NetworkSpec
+from igbrepro.theory import Activation, get_activation
+
+Elementwise = Callable[[Tensor], Tensor]
+
+_TORCH: dict[str, Elementwise] = {
+    "linear": lambda x: x,
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "erf": torch.erf,
+    "gelu": F.gelu,
+}
+
+
+def register_torch_activation(activation: Activation, function: Elementwise) -> None:
+    """Tell `build` how a new Activation is computed in torch, elementwise and differentiably.
+
+    Raises ParameterError if `function` is not the same function as `activation` (compared on 201 points of [-8, 8]).
+    """
+    x = torch.linspace(-8, 8, 201, dtype=torch.float64)
+    gap = float((function(x) - torch.as_tensor(activation(x.numpy()))).abs().max())
+    if not gap < 1e-6:
+        raise ParameterError(
+            f"function={function!r}: differs from the activation {activation.name!r} by {gap:.1e} on [-8, 8]; "
+            "the torch and the NumPy form must be one function."
+        )
+    _TORCH[activation.name] = function
+
+
+def torch_activation(activation: Activation | str) -> Elementwise:
+    """The torch form of an activation: a function of a tensor of any shape, same shape back, differentiable.
+
+    Raises ParameterError for an unknown name, or an Activation that torch has not been told about.
+    """
+    activation = get_activation(activation)
+    if activation.name in _TORCH:
+        return _TORCH[activation.name]
+    if activation.name.startswith("leaky_relu"):
+        return partial(F.leaky_relu, negative_slope=float(activation.slope))
+    raise ParameterError(
+        f"activation={activation.name!r}: no torch form is known; add it with "
+        "igbrepro.models.register_torch_activation(activation, function)."
+    )
+
+
+class ActivationLayer(nn.Module):
+    """An Activation as a module, so that hooks and `print(model)` see it."""
+
+    def __init__(self, activation: Activation | str) -> None:
+        super().__init__()
+        self.activation = get_activation(activation)
+        self._function = torch_activation(self.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._function(x)
+
+    def extra_repr(self) -> str:
+        return self.activation.name
+
+
+def build(spec: NetworkSpec, init: InitSpec | None = None, generator: torch.Generator | None = None) -> nn.Sequential:
+    """The fully connected network of `spec`: flatten, `depth` times (Linear, activation), and a Linear head.
+
+    init: draws the parameters by `initialize_` from `generator`; None leaves PyTorch's own default.
+    The module maps (n, *input_shape) to logits (n, n_classes); its Linear layers, in order, give h^(1)..h^(depth+1).
+    """
+    linear = nn.Linear if init is None else partial(nn.utils.skip_init, nn.Linear)
+    layers: list[nn.Module] = [nn.Flatten()]
+    fan_in = spec.input_size
+    for _ in range(spec.depth):
+        layers += [linear(fan_in, spec.width), ActivationLayer(spec.activation)]
+        fan_in = spec.width
+    model = nn.Sequential(*layers, linear(fan_in, spec.n_classes))
+    return model if init is None else initialize_(model, init, generator=generator)
