@@ -263,7 +263,11 @@ def notebook_verdicts(notebook: Mapping[str, Any]) -> list[Verdict]:
 
 @dataclass(frozen=True)
 class Record:
-    """What one run of one notebook found, and how it was made; kept beside the executed notebook as JSON."""
+    """What one run of one notebook found, and how it was made; kept beside the executed notebook as JSON.
+
+    parameters: all in force.  changed: those that differ from the notebook's own defaults.  data: provenance of each
+    data set used.  provenance: see the function of that name.  seconds: wall time.
+    """
 
     notebook: str
     preset: str
@@ -271,7 +275,8 @@ class Record:
     verdicts: tuple[Verdict, ...]
     provenance: dict[str, Any]
     seconds: float
-    extra: dict[str, Any] = field(default_factory=dict)
+    changed: dict[str, Any] = field(default_factory=dict)
+    data: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, path: Path | str) -> Path:
         """Save as JSON at `path` and return it."""

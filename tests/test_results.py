@@ -144,7 +144,7 @@ def test_verdicts_are_read_out_of_an_executed_notebook():
 
 def test_records_come_back_as_they_were_written(tmp_path):
     made = provenance(tmp_path)
-    late = Record("theory/02_b", "smoke", {"width": np.int64(64)}, (a_verdict(),), made, 1.5)
+    late = Record("theory/02_b", "smoke", {"width": np.int64(64)}, (a_verdict(),), made, 1.5, {"width": 64}, [FALLBACK])
     early = Record("theory/01_a", "smoke", {"seed": 1}, (), made, 0.5)
     late.write(tmp_path / "theory/02_b.record.json")
     early.write(tmp_path / "theory/deep/01_a.record.json")
