@@ -48,8 +48,8 @@ def torch_activation(activation: Activation | str) -> Elementwise:
     activation = get_activation(activation)
     if activation.name in _TORCH:
         return _TORCH[activation.name]
-    if activation.name.startswith("leaky_relu"):
-        return partial(F.leaky_relu, negative_slope=float(activation.slope))
+    if activation.slope is not None:
+        return partial(F.leaky_relu, negative_slope=activation.slope)
     raise ParameterError(
         f"activation={activation.name!r}: no torch form is known; add it with "
         "igbrepro.models.register_torch_activation(activation, function)."
