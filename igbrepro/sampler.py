@@ -107,8 +107,11 @@ class GramSampler(_Sampler):
         sigma_b: it takes the fraction `bias` of the squared length of the mean, and no part of the deviations.
         """
         unit = math.sqrt(self.init.sigma_w2 / x.shape[1])
+        first = x[0].clone()
+        x -= first  # inputs that have become one are then exactly zero
         mean = x.mean(0)
         x -= mean
+        mean += first
         length = torch.linalg.vector_norm(mean)
         direction = mean / length if length > 0 else mean
         along = unit * torch.mv(x, direction)
