@@ -36,6 +36,8 @@ SUBSET_SHA256 = (
     "234596aeb6eb48133ec99a62541f90bc0728c9559a681f1e0638037462458f2c",
 )
 
+SYSTEM_SHARES = ("/usr/local/share", "/usr/share")
+
 _DAMAGE = (OSError, EOFError, ValueError, zlib.error)
 _TIMEOUT_SECONDS = 20
 
@@ -54,7 +56,7 @@ def places() -> Iterator[tuple[str, Path]]:
     if own := os.environ.get("IGBREPRO_DATA"):
         yield "IGBREPRO_DATA", Path(own).expanduser()
     yield "cache", cache_folder()
-    shares = [*os.environ.get("XDG_DATA_DIRS", "").split(os.pathsep), "/usr/local/share", "/usr/share"]
+    shares = [*os.environ.get("XDG_DATA_DIRS", "").split(os.pathsep), *SYSTEM_SHARES]
     for share in dict.fromkeys(filter(None, shares)):
         yield "system", Path(share) / "datasets"
 
