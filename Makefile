@@ -1,0 +1,49 @@
+# make book | test | notebook | serve | clean | help.   VENV=path reuses an environment, also one made by another clone.
+VENV   ?= .venv
+PRESET ?= laptop
+PORT   ?= 8000
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+
+BIN    := $(VENV)/bin
+OUT    := build/$(PRESET)
+SITE   := $(OUT)/html
+# An environment is out of date when these two files are not the ones it was made from.
+STAMP  := $(VENV)/igbrepro-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1).stamp
+
+# This clone comes first, whichever clone the environment was made in.
+export PYTHONPATH := $(CURDIR)
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: book test notebook serve clean help environment
+
+book: $(STAMP)  ## execute the notebooks and build the book (PRESET=smoke, laptop or paper)
+	@$(BIN)/snakemake --cores all --config preset=$(PRESET)
+	@echo "The book is $(SITE)/index.html; make serve shows it with its search."
+
+test: $(STAMP)  ## run all tests; those that need Chromium are named where there is none
+	$(BIN)/python -m pytest
+
+notebook: $(STAMP)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=.
+
+serve: $(STAMP)  ## show the built book at http://127.0.0.1:8000 (PORT=...)
+	@test -f $(SITE)/index.html || { echo "There is no book at $(SITE) yet: make book"; exit 1; }
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
+
+clean:  ## delete everything generated, but not the environment
+	rm -rf build .snakemake .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	find igbrepro tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+environment: $(STAMP)
+
+$(STAMP):
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv found (Debian: apt install python3-venv); or make PYTHON=path"; exit 1; }
+	@echo "Making the environment $(VENV): 3 to 5 minutes and 6 GB of disk if nothing is there yet."
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	rm -f $(VENV)/igbrepro-*.stamp
+	touch $@
