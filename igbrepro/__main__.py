@@ -1,0 +1,5 @@
+"""`python -m igbrepro` is the `igbrepro` command."""
+
+from igbrepro.cli import main
+
+main()

@@ -1,0 +1,157 @@
+"""The `igbrepro` command: run a notebook, list them, show and check the claims, fetch data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from igbrepro import __version__
+from igbrepro.claims import CLAIMS
+from igbrepro.errors import IgbreproError, ParameterError
+from igbrepro.results import Outcome, read_records
+from igbrepro.sources import NOTEBOOKS, find_notebook, load_preset, notebook_path, notebook_title
+
+EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+STYLES = {
+    Outcome.REPRODUCED: "green",
+    Outcome.CAVEAT: "yellow",
+    Outcome.NOT_REPRODUCED: "red",
+    Outcome.NOT_RUN: "dim",
+}
+
+preset_option = click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
+notebooks_option = click.option("--notebooks", type=FOLDER, default=NOTEBOOKS, help="Another folder of notebooks.")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="igbrepro")
+def app() -> None:
+    """Reproduce arXiv 2505.12096 claim by claim: networks that train best start out biased."""
+
+
+@app.command()
+@click.argument("name")
+@click.option("-p", "--parameter", "changes", type=(str, str), multiple=True, metavar="NAME VALUE",
+              help="Change one parameter, such as -p width 512; may be given several times.")  # fmt: skip
+@preset_option
+@click.option("--out", type=FOLDER, default=Path("build/run"), show_default=True, help="Where results go.")
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Where a failed notebook is kept.")
+@notebooks_option
+def run(
+    name: str, changes: tuple[tuple[str, str], ...], preset: str, out: Path, log: Path | None, notebooks: Path
+) -> None:
+    """Run notebook NAME (or any part of the name that is unique) and print its verdicts."""
+    from igbrepro.workflow import parse_value, run_notebook
+
+    found = find_notebook(name, notebooks)
+    values: dict[str, Any] = {key: parse_value(text) for key, text in changes}
+    progress = sys.stderr.isatty() and log is None  # the workflow names a log, and runs several at once
+    record = run_notebook(found, preset=preset, changes=values, out=out, log=log, root=notebooks, progress=progress)
+    click.echo(f"{found}: {record.seconds:.0f} s -> {out / found}.ipynb")
+    for verdict in record.verdicts:
+        click.echo(verdict)
+
+
+@app.command("list")
+@preset_option
+@notebooks_option
+def list_notebooks(preset: str, notebooks: Path) -> None:
+    """List the notebooks of a preset with their run times and parameters."""
+    entries = load_preset(preset, notebooks)
+    total = sum(entry.minutes for entry in entries.values())
+    table = _table(f"Preset {preset}: {len(entries)} notebooks, {total:.3g} minutes of computing",
+                   "notebook", "title", "minutes", "differs from the notebook's own parameters")  # fmt: skip
+    for name, entry in entries.items():
+        changed = ", ".join(f"{key}={value}" for key, value in entry.parameters.items())
+        table.add_row(name, notebook_title(notebook_path(name, notebooks)), f"{entry.minutes:g}", changed or "-")
+    Console().print(table)
+
+
+@app.command()
+@click.option("--records", type=EXISTING, help="Folder of executed notebooks  [default: build/laptop/src/notebooks]")
+@click.option("--check", is_flag=True, help="Fail if a verdict differs from the committed register.")
+def claims(records: Path | None, check: bool) -> None:
+    """Show what the last run says about each claim."""
+    from igbrepro.pages import all_verdicts
+    from igbrepro.staging import check_records
+
+    folder = records or Path("build/laptop/src/notebooks")
+    if check and not folder.is_dir():
+        raise ParameterError(f"records={str(folder)!r}: no such folder; `make book` makes it.")
+    if check:
+        check_records(folder)
+    table = _table(f"{len(CLAIMS)} claims; verdicts of {folder}", "claim", "verdict", "notebook", "statement")
+    for verdict in all_verdicts(read_records(folder)):
+        outcome = verdict.outcome
+        table.add_row(verdict.claim_id, f"[{STYLES[outcome]}]{outcome}[/]", verdict.notebook, verdict.statement)
+    Console().print(table)
+
+
+@app.group()
+def data() -> None:
+    """See which datasets are here, and fetch one."""
+
+
+@data.command()
+def status() -> None:
+    """Show every copy of a dataset on this machine and whether its checksums are right."""
+    from igbrepro.data_files import status as copies
+
+    frame = copies()
+    table = _table("Datasets, in the order in which they are looked for", *frame.columns)
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(str, row))
+    Console().print(table)
+
+
+@data.command()
+@click.argument("name")
+def fetch(name: str) -> None:
+    """Download dataset NAME anew into the folder IGBREPRO_DATA, or into the cache."""
+    from igbrepro.data import fetch as download
+
+    click.echo(f"{name} is in {download(name)}")
+
+
+@app.command(hidden=True)
+@click.option("--out", type=FOLDER, required=True)
+@click.argument("names", nargs=-1)
+def pages(out: Path, names: tuple[str, ...]) -> None:
+    """A step of the Snakefile: the generated pages from the records of the notebooks NAMES."""
+    from igbrepro.pages import write_pages
+    from igbrepro.staging import forget_others
+
+    forget_others(out / "src" / "notebooks", names)
+    write_pages(out / "src" / "notebooks", out / "src" / "book" / "generated")
+
+
+@app.command(hidden=True)
+@click.option("--out", type=FOLDER, required=True)
+def html(out: Path) -> None:
+    """A step of the Snakefile: the site from the executed notebooks and generated pages below OUT."""
+    from igbrepro.staging import build_html, repository_url, stage_book
+
+    stage_book(Path("book"), out / "src", repository_url())
+    build_html(out / "src", out / "html")
+
+
+def main() -> None:
+    """Entry point.  Exit code 2 for wrong input, 1 for whatever else igbrepro reports, with one line that says why."""
+    try:
+        app()
+    except IgbreproError as error:
+        click.echo(f"igbrepro: {error}", err=True)
+        raise SystemExit(2 if isinstance(error, ParameterError) else 1) from None
