@@ -224,7 +224,9 @@ def read_image_folder(folder: Path) -> tuple[Arrays, tuple[str, ...]]:
         raise DataMissing(f"{folder}: train has the classes {classes[0]}, test {classes[1]}; they must be the same.")
     (train_images, train_labels, _), (test_images, test_labels, _) = parts
     if train_images.shape[1:] != test_images.shape[1:]:
-        raise DataMissing(f"{folder}: train pictures are {train_images.shape[1:]}, test {test_images.shape[1:]}.")
+        raise DataMissing(
+            f"{folder}: train pictures are {train_images.shape[1:]}, test {test_images.shape[1:]}; they must be alike."
+        )
     return (train_images, train_labels, test_images, test_labels), classes[0]
 
 
