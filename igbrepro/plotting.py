@@ -1,0 +1,170 @@
+"""House style of the figures and the few shapes of figure that return in several chapters.
+
+Sizes suit both a 1,400-pixel screen and a phone, where a figure shrinks to about 350 pixels: one panel is 5.6 inches
+wide with 11-point text. Theory is drawn as lines, measurements as points with standard errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import ArrayLike
+
+from igbrepro.theory import Phase
+
+PANEL = (5.6, 3.7)
+
+PHASE_COLORS = {
+    Phase.ORDERED: "#9bbcff",
+    Phase.EDGE: "#a14646",
+    Phase.CHAOTIC_DEEP: "#4861c1",
+    Phase.PREJUDICE: "#6346a1",
+    Phase.NEUTRALITY: "#a08bdd",
+}
+# Lines and points of a phase also differ by shape, for those who do not tell its colour from the others.
+PHASE_MARKERS = {
+    Phase.ORDERED: "s",
+    Phase.EDGE: "o",
+    Phase.CHAOTIC_DEEP: "D",
+    Phase.PREJUDICE: "^",
+    Phase.NEUTRALITY: "v",
+}
+
+_STYLE = {
+    "figure.figsize": PANEL,
+    "figure.dpi": 96,
+    "figure.constrained_layout.use": True,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 11,
+    "font.family": "DejaVu Sans",
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "mathtext.fontset": "dejavusans",
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+}
+
+
+def use_style() -> None:
+    """Set the house style; in a notebook, store figures as PNG at twice the screen's resolution (small and sharp)."""
+    sns.set_theme(style="ticks", palette="colorblind", rc=_STYLE)
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return
+    if get_ipython() is not None:
+        set_matplotlib_formats("retina", metadata={"Software": None})
+
+
+def panels(n: int, *, height: float = 3.3, **kwargs: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of `n` panels, two in a row (side by side they stay readable on a phone); axes as an array (n,)."""
+    columns = min(n, 2)
+    rows = -(-n // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(3.7 * columns, height * rows), squeeze=False, **kwargs)
+    for spare in axes.ravel()[n:]:
+        spare.remove()
+    return fig, axes.ravel()[:n]
+
+
+def layer_curves(
+    ax: Axes,
+    theory: ArrayLike,
+    mean: ArrayLike | None = None,
+    error: ArrayLike | None = None,
+    *,
+    layers: ArrayLike | None = None,
+    every: int = 1,
+    label: str = "",
+    color: Any = None,
+    marker: str = "o",
+) -> Any:
+    """Theory as a line and measured means ± standard errors as points, against the layer index; returns the colour.
+
+    theory, mean, error: (layers,).  layers: their indices, default 0, 1, ...  every: draw each `every`-th point only.
+    """
+    theory = np.asarray(theory, float)
+    x = np.arange(len(theory)) if layers is None else np.asarray(layers)
+    (line,) = ax.plot(x, theory, color=color, label=label or None)
+    if mean is not None:
+        bars = None if error is None else np.asarray(error, float)[::every]
+        ax.errorbar(
+            x[::every], np.asarray(mean, float)[::every], yerr=bars, fmt=marker, color=line.get_color(), capsize=2
+        )
+    return line.get_color()
+
+
+def law(ax: Axes, x: ArrayLike, y: ArrayLike, text: str, *, at: float = 0.6, above: bool = True) -> None:
+    """A dashed asymptote through (x, y) with its formula beside it at the fraction `at` (set the scales first).
+
+    x, y: (n,), x increasing.  above: write above the line, else below.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    ax.plot(x, y, "--", color="0.25", linewidth=1.2, zorder=1)
+    goal = x[0] * (x[-1] / x[0]) ** at if ax.get_xscale() == "log" else x[0] + at * (x[-1] - x[0])
+    k = int(np.abs(x - goal).argmin())
+    offset = (5, 5) if above else (-5, -5)
+    side = {"ha": "left", "va": "bottom"} if above else {"ha": "right", "va": "top"}
+    ax.annotate(text, (x[k], y[k]), xytext=offset, textcoords="offset points", color="0.25", fontsize=9.5, **side)
+
+
+def theory_and_points(ax: Axes, **kwargs: Any) -> None:
+    """A legend that says what lines and points are, in grey, beside whatever the colours mean."""
+    handles = [
+        Line2D([], [], color="0.4", label="theory"),
+        Line2D([], [], color="0.4", marker="o", linestyle="", label="finite networks ± s.e."),
+    ]
+    ax.add_artist(ax.legend(handles=handles, **kwargs))
+
+
+def phase_line(phase: Phase) -> dict[str, Any]:
+    """Colour, marker and label of a phase, for `ax.plot(x, y, **phase_line(phase))`."""
+    phase = Phase(phase)
+    return {"color": PHASE_COLORS[phase], "marker": PHASE_MARKERS[phase], "label": phase.label}
+
+
+def phase_map(ax: Axes, sigma_w2: ArrayLike, sigma_b2: ArrayLike, phase: ArrayLike) -> QuadMesh:
+    """Colour the plane (sigma_w2, sigma_b2) by phase and label the axes.
+
+    sigma_w2: (n,).  sigma_b2: (m,).  phase: (m, n) of Phase, as `phase_grid(...).phase`.
+    """
+    ax.set(xlabel=r"$\sigma_w^2$", ylabel=r"$\sigma_b^2$")
+    ax.grid(False)
+    return ax.pcolormesh(
+        np.asarray(sigma_w2, float),
+        np.asarray(sigma_b2, float),
+        np.asarray(phase, int),
+        cmap=ListedColormap([PHASE_COLORS[p] for p in Phase]),
+        norm=BoundaryNorm(np.arange(len(Phase) + 1) - 0.5, len(Phase)),
+        shading="nearest",
+        rasterized=True,
+    )
+
+
+def phase_legend(ax: Axes, phases: Iterable[Phase] = tuple(Phase), **kwargs: Any) -> None:
+    """A legend of coloured patches, below the axes, where it hides nothing and fits a phone."""
+    handles = [
+        Line2D([], [], color=PHASE_COLORS[p], label=p.label) if p is Phase.EDGE
+        else Patch(color=PHASE_COLORS[p], label=p.label)
+        for p in map(Phase, phases)
+    ]  # fmt: skip
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2, "handlelength": 1.2}
+    ax.legend(handles=handles, **{**place, **kwargs})

@@ -1,0 +1,73 @@
+"""The recurring figures show the numbers they are given."""
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from igbrepro.plotting import (
+    PHASE_COLORS,
+    PHASE_MARKERS,
+    law,
+    layer_curves,
+    panels,
+    phase_legend,
+    phase_line,
+    phase_map,
+    use_style,
+)
+from igbrepro.theory import Phase
+
+
+@pytest.fixture
+def ax():
+    with matplotlib.rc_context():
+        use_style()
+        _, ax = plt.subplots()
+        yield ax
+        plt.close("all")
+
+
+def test_phase_colours_are_those_of_the_published_diagram():
+    assert [PHASE_COLORS[p] for p in Phase] == ["#9bbcff", "#a14646", "#4861c1", "#6346a1", "#a08bdd"]
+    assert len(set(PHASE_MARKERS.values())) == len(PHASE_MARKERS) == len(Phase)
+
+
+def test_phase_map_paints_each_point_in_the_colour_of_its_phase(ax):
+    phase = np.array([[Phase.ORDERED, Phase.EDGE, Phase.PREJUDICE], [Phase.NEUTRALITY, Phase.CHAOTIC_DEEP, Phase.EDGE]])
+    mesh = phase_map(ax, [1.0, 2.0, 3.0], [0.0, 0.1], phase)
+    ax.figure.canvas.draw()
+    assert [to_hex(c) for c in mesh.get_facecolors()] == [PHASE_COLORS[p] for p in phase.ravel()]
+    assert ax.get_xlabel() == r"$\sigma_w^2$" and ax.get_ylabel() == r"$\sigma_b^2$"
+
+
+def test_layer_curves_draw_theory_as_line_and_measurements_as_points_with_errors(ax):
+    theory, mean, error = np.array([0.0, 0.5, 0.6, 0.7]), np.array([0.1, 0.4, 0.7, 0.6]), np.array([0.1, 0.2, 0.3, 0.4])
+    color = layer_curves(ax, theory, mean, error, layers=[2, 4, 6, 8], every=2, label="tanh")
+    line, points = ax.lines[0], ax.containers[0]
+    np.testing.assert_array_equal(line.get_xydata(), np.c_[[2, 4, 6, 8], theory])
+    np.testing.assert_array_equal(points[0].get_xydata(), [[2, 0.1], [6, 0.7]])
+    np.testing.assert_allclose(points[2][0].get_segments(), [[[2, 0.0], [2, 0.2]], [[6, 0.4], [6, 1.0]]])
+    assert points[0].get_color() == color == line.get_color() and ax.get_legend_handles_labels()[1] == ["tanh"]
+
+
+@pytest.mark.parametrize(("scale", "want"), [("log", 10.0), ("linear", 50.0)])
+def test_law_is_labelled_where_asked_on_either_scale(ax, scale, want):
+    ax.set(xscale=scale)
+    law(ax, np.arange(1.0, 101.0), np.ones(100), "one", at=0.5)
+    assert ax.texts[0].get_text() == "one" and abs(ax.texts[0].xy[0] - want) <= 0.5
+
+
+def test_panels_are_two_in_a_row(ax):
+    fig, axes = panels(3)
+    assert axes.shape == (3,) and len(fig.axes) == 3 and fig.get_figheight() > fig.get_figwidth() / 2
+
+
+def test_phase_legend_and_lines_name_their_phase(ax):
+    ax.plot([0, 1], [0, 1], **phase_line(Phase.PREJUDICE))
+    phase_legend(ax, [Phase.ORDERED, Phase.EDGE])
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [Phase.ORDERED.label, Phase.EDGE.label]
+    assert ax.lines[0].get_label() == "prejudice" and to_hex(ax.lines[0].get_color()) == PHASE_COLORS[Phase.PREJUDICE]
