@@ -158,14 +158,16 @@ class Verdict:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Verdict:
         """The verdict that `to_dict` wrote."""
-        return cls(**{
-            **raw,
-            "outcome": Outcome(raw["outcome"]),
-            "rule_outcome": Outcome(raw["rule_outcome"]),
-            "measurements": tuple(Measurement(**m) for m in raw["measurements"]),
-            "data": tuple(raw["data"]),
-            "caveats": tuple(raw["caveats"]),
-        })
+        return cls(
+            **{
+                **raw,
+                "outcome": Outcome(raw["outcome"]),
+                "rule_outcome": Outcome(raw["rule_outcome"]),
+                "measurements": tuple(Measurement(**m) for m in raw["measurements"]),
+                "data": tuple(raw["data"]),
+                "caveats": tuple(raw["caveats"]),
+            }
+        )
 
     def __str__(self) -> str:
         lines = [f"{self.outcome.mark} {self.outcome}: {self.title}", f"  {self.statement} ({self.source})"]
@@ -201,35 +203,30 @@ _HUES = {
     Outcome.NOT_REPRODUCED: "#d1495b",
     Outcome.NOT_RUN: "#7a8594",
 }
-_BARE = "background:transparent !important;border:0 !important;color:inherit !important;"
-_CELL = f"{_BARE}padding:.25em 1em .25em 0 !important;vertical-align:top;white-space:normal;"
 _LINE = "margin:.45em 0 0 0;"
 _FAINT = "opacity:.75;font-size:.9em;"
 
 
-def _row(cells: Iterable[str], tag: str, line: str) -> str:
-    first, *rest = cells
-    left = f'<{tag} style="{_CELL}{line}text-align:left;font-weight:normal;">{first}</{tag}>'
-    return f'<tr style="{_BARE}">{left}' + "".join(
-        f'<{tag} style="{_CELL}{line}text-align:left;font-weight:normal;font-variant-numeric:tabular-nums;">{c}</{tag}>'
-        for c in rest
-    ) + "</tr>"  # fmt: skip
+def _faint(text: str) -> str:
+    return f'<span style="{_FAINT}">{text}</span>'
+
+
+def _number(m: Measurement) -> str:
+    """A measurement as a row of three cells, which fold below each other where the page is narrow."""
+    note = f"<br>{_faint(escape(m.note))}" if m.note else ""
+    expected = "" if m.expected is None else f"{_faint('expected')} {format_number(m.expected)}"
+    away = "" if m.z is None else f" {_faint(f'({abs(m.z):.1f} s.e. away)')}"
+    value = f"<strong>{format_number(m.value, m.std_error)}</strong>"
+    cells = (("2 1 15em", escape(m.name) + note), ("1 1 9em", value), ("1 1 13em", expected + away))
+    row = "display:flex;flex-wrap:wrap;gap:0 1em;padding:.3em 0;border-top:1px solid rgba(128,128,128,.3);"
+    style = "font-variant-numeric:tabular-nums;"
+    spans = "".join(f'<span style="flex:{flex};{style}">{text}</span>' for flex, text in cells if text)
+    return f'<li style="{row}list-style:none;margin:0;">{spans}</li>'
 
 
 def _numbers(measurements: Iterable[Measurement]) -> str:
-    line = "border-top:1px solid rgba(128,128,128,.3) !important;"
-    rows = []
-    for m in measurements:
-        note = f'<br><span style="{_FAINT}">{escape(m.note)}</span>' if m.note else ""
-        expected = "" if m.expected is None else format_number(m.expected)
-        away = "" if m.z is None else f'<br><span style="{_FAINT}">{abs(m.z):.1f} s.e. away</span>'
-        rows.append(_row((escape(m.name) + note, format_number(m.value, m.std_error), expected + away), "td", line))
-    head = _row((f'<span style="{_FAINT}">{word}</span>' for word in ("quantity", "measured", "expected")), "th", "")
-    return (
-        '<div style="overflow-x:auto;margin-top:.5em;">'
-        f'<table style="{_BARE}border-collapse:collapse;width:100%;margin:0;font-size:inherit;">'
-        f"<thead style='{_BARE}'>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    rows = "".join(map(_number, measurements))
+    return f'<ul aria-label="Measurements" style="margin:.6em 0;padding:0;">{rows}</ul>' if rows else ""
 
 
 def _box(verdict: Verdict) -> str:
@@ -249,7 +246,7 @@ def _box(verdict: Verdict) -> str:
     return (
         f'<section class="igb-verdict igb-{verdict.outcome.slug}" aria-label="Verdict: {verdict.outcome}" '
         f'style="border:1px solid {hue};border-left-width:.4em;border-radius:.4em;background:{hue}14;color:inherit;'
-        f'padding:.8em 1em;margin:1em 0;line-height:1.45;white-space:normal;overflow-wrap:anywhere;">'
+        f'padding:.8em 1em;margin:1em 0;line-height:1.45;white-space:normal;overflow-wrap:break-word;">'
         f"{''.join(parts)}</section>"
     )
 
