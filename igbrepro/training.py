@@ -10,7 +10,6 @@ import contextlib
 import json
 import math
 import os
-import pickle
 import signal
 import threading
 import time
@@ -50,7 +49,8 @@ class History:
     batch_losses: (steps done,) mean loss of each batch before its update.
     settings: everything the run depends on, as plain values.  model: the network in its last state.
     seconds: training time of all sessions together, evaluation included.
-    diverged_at: the first step whose loss was not finite, where training stopped (its value is in the frame), or None.
+    diverged_at: the first step at which a loss, of the batch or of an evaluation after it, was not finite, or None.
+        Training stopped there, and the value is the last of its kind in the frame.
     """
 
     frame: pd.DataFrame
@@ -328,7 +328,7 @@ class _Run:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             theirs = state["settings"]
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        except Exception as error:  # whatever torch.load makes of a file that is none of its own
             raise ParameterError(f"checkpoint={str(path)!r}: cannot be read ({error}); delete it.") from error
         differ = [key for key in self.settings | theirs if self.settings.get(key) != theirs.get(key)]
         if differ:

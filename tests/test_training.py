@@ -1,0 +1,356 @@
+import math
+import signal
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from torch import nn
+from torch.nn import functional as F
+
+from igbrepro import data, metrics, training
+from igbrepro.errors import ParameterError
+from igbrepro.models import build
+from igbrepro.network import InitSpec, NetworkSpec
+
+DATASET = data.gaussian(n_train=500, n_test=400, features=20, classes=4, distance=2.0, seed=1)
+SPEC = NetworkSpec("tanh", depth=3, width=16, input_shape=(20,))
+INIT = InitSpec(1.5, 0.1)
+SETTINGS = {"steps": 30, "batch_size": 60, "lr": 1e-2, "n_eval": 200, "device": "cpu"}
+
+
+def train(**changes):
+    return training.train(SPEC, INIT, DATASET, **(SETTINGS | changes))
+
+
+def assert_same(one, two):
+    assert one.frame.equals(two.frame)
+    assert (one.batch_losses == two.batch_losses).all()
+    for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+# What a run is
+
+
+def test_a_linear_network_reaches_the_bayes_accuracy_and_not_more():
+    dataset = data.gaussian(n_train=20_000, n_test=4000, features=10, classes=2, distance=1.0, seed=3)
+    spec = NetworkSpec("linear", depth=1, width=8, input_shape=(10,))
+    history = training.train(spec, InitSpec(1.0), dataset, steps=400, lr=1e-2, n_eval=4000, labels="classes")
+    centres = np.stack([dataset.train_images[dataset.train_labels == k].mean(0) for k in (0, 1)])
+    bayes = norm.cdf(np.linalg.norm(centres[0] - centres[1]) / 2)
+    assert history.series("accuracy").iloc[-1] == pytest.approx(bayes, abs=3 * math.sqrt(bayes * (1 - bayes) / 4000))
+
+
+def test_full_batch_sgd_is_gradient_descent_on_mean_cross_entropy():
+    start = train(steps=0, optimizer="sgd", batch_size=500).model
+    trained = train(steps=3, optimizer="sgd", batch_size=500, lr=0.5).model.double()
+    model = nn.Sequential(*start).double()
+    inputs = torch.from_numpy(DATASET.inputs("train")).double()
+    labels = torch.from_numpy(DATASET.train_labels % 2)
+    for _ in range(3):
+        scores = model(inputs)
+        loss = -(scores - scores.exp().sum(1, keepdim=True).log())[torch.arange(500), labels].mean()
+        model.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.5 * parameter.grad
+    for ours, theirs in zip(trained.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_adam_is_pytorchs(monkeypatch):
+    """The first step of Adam moves every parameter by lr, but for those without a gradient."""
+    before, after = train(steps=0).model, train(steps=1, lr=1e-3).model
+    moved = torch.cat([(b - a).abs().flatten() for a, b in zip(before.parameters(), after.parameters(), strict=True)])
+    assert float(moved.detach().median()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_untrained_network_is_evaluated_first_on_balanced_test_inputs():
+    history = train(steps=0, n_eval=400)
+    inputs, labels = torch.from_numpy(DATASET.inputs("test")), torch.from_numpy(DATASET.test_labels % 2)
+    want = metrics.evaluate(history.model(inputs).detach(), labels)
+    for metric in ("accuracy", "loss", "max_class_fraction"):
+        assert history.series(metric).tolist() == pytest.approx([want[metric]])
+    for label in (0, 1):
+        for metric in ("class_fraction", "class_accuracy", "class_loss"):
+            assert history.series(metric, class_=label).tolist() == pytest.approx([want[metric][label]])
+
+
+def test_the_table_is_tidy():
+    history = train(eval_points=[10, 20])
+    assert history.frame.columns.tolist() == ["step", "split", "metric", "class", "value"]
+    assert not history.frame.duplicated(["step", "split", "metric", "class"]).any()
+    assert history.series("accuracy").index.tolist() == [0, 10, 20, 30]
+    between = [history.batch_losses[a:b].mean() for a, b in ((0, 10), (10, 20), (20, 30))]
+    assert history.series("loss", split="train").to_dict() == pytest.approx(
+        dict(zip((10, 20, 30), between, strict=True))
+    )
+    assert history.series("class_fraction", class_=1).between(0, 1).all()
+    with pytest.raises(ParameterError, match="'acuracy'"):
+        history.series("acuracy")
+    assert history.seconds > 0 and history.steps_per_second == pytest.approx(30 / history.seconds)
+
+
+def test_every_epoch_uses_each_input_once_in_a_new_order(monkeypatch):
+    seen = []
+    real = training._Run._batch
+    monkeypatch.setattr(training._Run, "_batch", lambda run: (batch := real(run), seen.append(batch[0]))[0])
+    train(steps=16)  # 500 // 60 = 8 batches an epoch
+    first, second = torch.cat(seen[:8]), torch.cat(seen[8:])
+    assert len(torch.unique(first, dim=0)) == len(torch.unique(second, dim=0)) == 480
+    assert not torch.equal(first, second)
+
+
+def test_classes_and_other_shapes_of_input():
+    spec = NetworkSpec("relu", depth=2, width=16, n_classes=4, input_shape=(2, 10))
+    history = training.train(spec, InitSpec(2.0), DATASET, labels="classes", **SETTINGS)
+    assert sorted(history.frame["class"].dropna().unique()) == [0, 1, 2, 3]
+    assert history.series("accuracy").iloc[-1] > 0.6
+
+
+def test_seeds():
+    assert_same(train(seed=3), train(seed=3))
+    one, other = train(seed=3), train(seed=4)
+    assert not torch.equal(one.model[1].weight, other.model[1].weight)
+    assert one.settings["seed"] == 3 and one.settings["sigma_w2"] == 1.5 and one.settings["activation"] == "tanh"
+
+
+def test_log_steps():
+    assert training.log_steps(0) == [0] and training.log_steps(1) == [0, 1]
+    assert training.log_steps(100, 6) == [0, 1, 3, 10, 32, 100]
+    points = training.log_steps(10_000)
+    assert points[0] == 0 and points[-1] == 10_000 and 20 <= len(points) <= 25
+
+
+def test_several_runs_are_the_single_ones_side_by_side(tmp_path):
+    networks = {"small": (SPEC, INIT), "chaotic": (SPEC, InitSpec(4.0, 0.1))}
+    both = training.train_many(networks, DATASET, seeds=iter([0, 1]), checkpoints=tmp_path, **SETTINGS)
+    assert both.runs[["run", "seed", "steps"]].values.tolist() == [
+        ["small", 0, 30],
+        ["small", 1, 30],
+        ["chaotic", 0, 30],
+        ["chaotic", 1, 30],
+    ]
+    assert both.runs["diverged_at"].isna().all()
+    part = both.frame.query("run == 'small' and seed == 1").drop(columns=["run", "seed"]).reset_index(drop=True)
+    assert part.equals(train(seed=1).frame)
+    again = training.train_many(networks, DATASET, seeds=[0, 1], checkpoints=tmp_path, **SETTINGS)
+    assert again.frame.equals(both.frame) and again.runs.equals(both.runs)  # the seconds too: nothing was run
+
+
+# Interruption and resumption
+
+
+def interrupt_in_update(monkeypatch, number, times=1):
+    """Ctrl-C in the middle of update `number`, between the loss and its gradient."""
+    calls = 0
+
+    def cross_entropy(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return F.cross_entropy(*arguments)
+
+    patched = type("functional", (), {"cross_entropy": staticmethod(cross_entropy)})
+    monkeypatch.setattr(training, "F", patched)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_an_interrupted_run_goes_on_to_the_same_numbers(monkeypatch, tmp_path, optimizer):
+    path = tmp_path / "deep" / "run.pt"
+    with monkeypatch.context() as patch:
+        interrupt_in_update(patch, 13)
+        with pytest.raises(KeyboardInterrupt, match=rf"stopped after step 13 of 30.*{path}.*goes on"):
+            train(checkpoint=path, optimizer=optimizer)
+    updates = count_updates(monkeypatch)
+    resumed = train(checkpoint=path, optimizer=optimizer)
+    assert len(updates) == 17
+    assert_same(resumed, train(optimizer=optimizer))
+    assert [file.name for file in path.parent.iterdir()] == ["run.pt"]
+
+
+def count_updates(monkeypatch):
+    updates = []
+    real = training._Run._update
+    monkeypatch.setattr(training._Run, "_update", lambda run: (updates.append(run.step), real(run)))
+    return updates
+
+
+def test_a_second_interrupt_stops_at_once_and_the_handler_is_given_back(monkeypatch, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    interrupt_in_update(monkeypatch, 13, times=2)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        train(checkpoint=tmp_path / "run.pt")
+    assert "stopped after" not in str(raised.value) and not (tmp_path / "run.pt").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_without_checkpoint_says_that_nothing_was_saved(monkeypatch):
+    interrupt_in_update(monkeypatch, 5)
+    with pytest.raises(KeyboardInterrupt, match="step 5 of 30: nothing was saved"):
+        train()
+
+
+def test_a_crash_loses_only_the_steps_since_the_last_save(monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        real = training._Run._update
+
+        def crash(run):
+            if run.step == 20:
+                raise RuntimeError("power cut")
+            real(run)
+
+        patch.setattr(training._Run, "_update", crash)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(checkpoint=tmp_path / "run.pt", checkpoint_every=0)
+    updates = count_updates(monkeypatch)
+    assert_same(train(checkpoint=tmp_path / "run.pt"), train())
+    assert updates[0] == 20
+
+
+def test_a_crash_while_saving_leaves_the_old_checkpoint(monkeypatch, tmp_path):
+    path = tmp_path / "run.pt"
+    train(checkpoint=path, steps=5, eval_points=[])
+    old = path.read_bytes()
+
+    def broken_save(state, file):
+        file.write_bytes(b"half a file")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", broken_save)
+    run = training._Run(
+        SPEC, INIT, DATASET, training._Plan(5, 60, 1e-2, "adam", 0, "parity", [], 200), torch.device("cpu")
+    )
+    with pytest.raises(OSError, match="disk full"):
+        run.save(path)
+    assert path.read_bytes() == old
+
+
+def test_a_finished_run_is_read_back(monkeypatch, tmp_path):
+    first = train(checkpoint=tmp_path / "run.pt")
+    updates = count_updates(monkeypatch)
+    second = train(checkpoint=tmp_path / "run.pt")
+    assert_same(first, second)
+    assert not updates and second.seconds == first.seconds
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lr": 1e-3}, {"seed": 1}, {"steps": 40}, {"eval_points": [7]}, {"optimizer": "sgd"}, {"batch_size": 50}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
+    train(checkpoint=tmp_path / "run.pt")
+    (name,) = change
+    with pytest.raises(ParameterError, match=rf"run\.pt.*other settings.*{name} was .*, now "):
+        train(checkpoint=tmp_path / "run.pt", **change)
+
+
+def test_a_checkpoint_of_another_network_or_other_data_is_refused(tmp_path):
+    train(checkpoint=tmp_path / "run.pt")
+    with pytest.raises(ParameterError, match=r"sigma_w2 was 1\.5, now 1\.6"):
+        training.train(SPEC, InitSpec(1.6, 0.1), DATASET, checkpoint=tmp_path / "run.pt", **SETTINGS)
+    with pytest.raises(ParameterError, match="data_sha256"):
+        training.train(SPEC, INIT, DATASET.subset(n_train=400), checkpoint=tmp_path / "run.pt", **SETTINGS)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04 cut short"])
+def test_an_unreadable_checkpoint_is_refused(tmp_path, content):
+    (tmp_path / "run.pt").write_bytes(content)
+    with pytest.raises(ParameterError, match=r"run\.pt.*cannot be read.*delete it"):
+        train(checkpoint=tmp_path / "run.pt")
+
+
+# Divergence
+
+
+def diverging(**changes):
+    spec, init = NetworkSpec("relu", depth=6, width=16, input_shape=(20,)), InitSpec(2.0)
+    settings = SETTINGS | {"steps": 200, "optimizer": "sgd"} | changes
+    with pytest.warns(UserWarning, match="diverged: the loss at step"):
+        return training.train(spec, init, DATASET, **settings)
+
+
+def test_divergence_is_recorded_at_its_step_and_stops_the_run(monkeypatch, tmp_path):
+    history = diverging(lr=1e3, eval_points=[], checkpoint=tmp_path / "run.pt")
+    assert history.diverged and 0 < history.diverged_at < 50
+    assert np.isfinite(history.batch_losses[:-1]).all() and not np.isfinite(history.batch_losses[-1])
+    assert len(history.batch_losses) == history.diverged_at
+    last = history.frame.iloc[-1]
+    assert (last["step"], last["split"], last["metric"]) == (history.diverged_at, "train", "loss")
+    assert not np.isfinite(last["value"]) and history.series("accuracy").index.tolist() == [0]
+    updates = count_updates(monkeypatch)
+    assert diverging(lr=1e3, eval_points=[], checkpoint=tmp_path / "run.pt").frame.equals(history.frame)
+    assert not updates
+
+
+def test_an_evaluation_that_is_not_finite_ends_the_run_too():
+    history = diverging(lr=1e3)
+    assert history.diverged and not np.isfinite(history.series("loss").loc[history.diverged_at])
+    assert history.frame["step"].max() == history.diverged_at == len(history.batch_losses)
+
+
+def test_a_network_without_finite_logits_at_birth(recwarn):
+    history = training.train(NetworkSpec("relu", 30, 16, input_shape=(20,)), InitSpec(1e4), DATASET, **SETTINGS)
+    assert history.diverged_at == 0 and len(history.batch_losses) == 0
+    assert np.isnan(history.series("max_class_fraction").loc[0])
+    many = training.train_many(
+        {"wild": (NetworkSpec("relu", 30, 16, input_shape=(20,)), InitSpec(1e4))}, DATASET, seeds=[0], **SETTINGS
+    )
+    assert many.runs["diverged_at"].tolist() == [0]
+
+
+# Bad settings
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"steps": -1}, "steps=-1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 501}, "batch_size=501.*500 training inputs"),
+        ({"lr": math.nan}, "lr=nan"),
+        ({"optimizer": "adamw"}, "optimizer='adamw'.*adam, sgd"),
+        ({"seed": 1.5}, "seed=1.5"),
+        ({"labels": "odd"}, "labels='odd'"),
+        ({"labels": "classes"}, "n_classes=2.*4 classes"),
+        ({"eval_points": [31]}, "eval_points=.31."),
+        ({"eval_points": [0.5]}, "whole steps"),
+        ({"n_eval": 500}, "n=500"),
+        ({"device": "abacus"}, "device='abacus'"),
+    ],
+)
+def test_bad_settings_are_refused(change, words):
+    with pytest.raises(ParameterError, match=words):
+        train(**change)
+
+
+def test_a_network_for_other_inputs_is_refused():
+    with pytest.raises(ParameterError, match=r"input_shape=\(784,\).*pass input_shape=dataset.input_shape"):
+        training.train(NetworkSpec("tanh", 2, 8), INIT, DATASET, **SETTINGS)
+
+
+def test_no_progress_bar_where_stderr_is_not_a_terminal(capsys):
+    train()
+    assert capsys.readouterr().err == ""
+    train(progress=True)
+    assert "30/30" in capsys.readouterr().err
+
+
+def test_starting_fractions_follow_the_theory():
+    """Mean max fraction of untrained tanh networks, far in the phase of prejudice: 1/2 + arcsin(sqrt c)/pi."""
+    inputs = torch.randn(400, 400, generator=torch.Generator().manual_seed(0))
+    spec, init = NetworkSpec("tanh", depth=20, width=200, input_shape=(400,)), InitSpec(2.4783, 0.1)
+    with torch.inference_mode():
+        fractions = [
+            float(metrics.max_class_fraction(build(spec, init, torch.Generator().manual_seed(seed))(inputs)))
+            for seed in range(60)
+        ]
+    error = np.std(fractions, ddof=1) / 60**0.5
+    c = float(spec.mean_field(init).fixed_point().c)
+    assert error < 0.03
+    assert np.mean(fractions) == pytest.approx(0.5 + np.arcsin(np.sqrt(c)) / np.pi, abs=4 * error)
