@@ -16,10 +16,10 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import yaml
 
 from igbrepro.errors import ParameterError
+from igbrepro.results import RECORD_SUFFIX
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent
@@ -79,6 +79,17 @@ def notebook_path(name: str, root: Path | str = NOTEBOOKS) -> Path:
     return Path(root) / f"{name}.ipynb"
 
 
+def record_path(executed: Path | str) -> Path:
+    """Where the record of an executed notebook lies: beside it."""
+    return Path(executed).with_suffix("").with_suffix(RECORD_SUFFIX)
+
+
+def _cells(path: Path | str, kind: str) -> list[dict[str, Any]]:
+    """The cells of one kind; read as plain JSON, because importing nbformat alone takes seconds."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    return [{**cell, "source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == kind]
+
+
 def _code(cell: Mapping[str, Any]) -> ast.Module:
     """A code cell without its IPython magics."""
     lines = cell["source"].splitlines()
@@ -87,8 +98,8 @@ def _code(cell: Mapping[str, Any]) -> ast.Module:
 
 def notebook_title(path: Path | str) -> str:
     """The first heading of the notebook, or its file name."""
-    first = nbformat.read(path, as_version=4).cells[:1]
-    heads = (line.lstrip("# ").strip() for cell in first for line in cell.source.splitlines() if line.startswith("# "))
+    lines = (line for cell in _cells(path, "markdown") for line in cell["source"].splitlines())
+    heads = (line.removeprefix("# ").strip() for line in lines if line.startswith("# "))
     return next(heads, Path(path).stem)
 
 
@@ -98,8 +109,7 @@ def parameter_defaults(path: Path | str) -> dict[str, Any]:
     A default that is no literal (2 / 3) is given as its source text.
     Raises ParameterError unless exactly one cell has the tag `parameters`.
     """
-    notebook = nbformat.read(path, as_version=4)
-    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    cells = [cell for cell in _cells(path, "code") if "parameters" in cell["metadata"].get("tags", ())]
     if len(cells) != 1:
         raise ParameterError(f"{path}: {len(cells)} cells have the tag 'parameters'; need exactly one.")
     defaults: dict[str, Any] = {}
@@ -188,7 +198,7 @@ def resolve_parameters(
     return injected, {**defaults, **injected}
 
 
-def _imports(tree: ast.AST, package: str = "") -> Iterator[str]:
+def imported_names(tree: ast.AST, package: str = "") -> Iterator[str]:
     """Dotted names that `tree` imports, relative ones seen from `package`; parents come before their children."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -219,10 +229,9 @@ def imported_files(path: Path | str) -> list[Path]:
     """
     path = Path(path)
     if path.suffix == ".ipynb":
-        cells = nbformat.read(path, as_version=4).cells
-        start = [name for cell in cells if cell.cell_type == "code" for name in _imports(_code(cell))]
+        start = [name for cell in _cells(path, "code") for name in imported_names(_code(cell))]
     else:
-        start = list(_imports(ast.parse(path.read_text(encoding="utf-8"))))
+        start = list(imported_names(ast.parse(path.read_text(encoding="utf-8"))))
     seen: set[Path] = set()
     waiting = start
     while waiting:
@@ -231,7 +240,7 @@ def imported_files(path: Path | str) -> list[Path]:
             continue
         seen.add(file)
         package = dotted if file.name == "__init__.py" else dotted.rpartition(".")[0]
-        waiting.extend(_imports(ast.parse(file.read_text(encoding="utf-8")), package))
+        waiting.extend(imported_names(ast.parse(file.read_text(encoding="utf-8")), package))
     return sorted(seen) + (_data_files() if seen else [])
 
 

@@ -19,8 +19,7 @@ import yaml
 from igbrepro.claims import CLAIMS, check_register
 from igbrepro.errors import ClaimFailed
 from igbrepro.results import RECORD_SUFFIX, Verdict, read_records
-from igbrepro.sources import ROOT, Entry, notebook_path
-from igbrepro.workflow import record_path
+from igbrepro.sources import ROOT, Entry, notebook_path, record_path
 
 
 def forget_others(folder: Path | str, names: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from typing import Any
 import nbformat
 
 from igbrepro.errors import IgbreproError
-from igbrepro.results import RECORD_SUFFIX, Record, describe_data, notebook_verdicts, provenance
-from igbrepro.sources import NOTEBOOKS, ROOT, notebook_path, resolve_parameters
+from igbrepro.results import Record, describe_data, notebook_verdicts, provenance
+from igbrepro.sources import NOTEBOOKS, ROOT, notebook_path, record_path, resolve_parameters
 
 PROVENANCE_TITLE = "How this page was made"
 
@@ -81,11 +82,6 @@ def run_notebook(
     return record
 
 
-def record_path(executed: Path | str) -> Path:
-    """Where the record of an executed notebook lies: beside it."""
-    return Path(executed).with_suffix("").with_suffix(RECORD_SUFFIX)
-
-
 @contextmanager
 def _clone_first() -> Iterator[None]:
     """Let kernels started inside import this clone, whichever one the environment was made for."""
@@ -115,9 +111,8 @@ def rerun_command(name: str, preset: str, changes: Mapping[str, Any]) -> str:
     """The command that repeats a run."""
     options = [] if preset == "laptop" else ["--preset", preset]
     for key, value in changes.items():
-        text = value if isinstance(value, str) else repr(value)
-        options += ["-p", key, f"'{text}'" if set(text) & set(" []()'\"$*") else text]
-    return " ".join(["igbrepro", "run", name, *options])
+        options += ["-p", key, value if isinstance(value, str) else repr(value)]
+    return shlex.join(["igbrepro", "run", name, *options])
 
 
 def provenance_text(record: Record, changes: Mapping[str, Any]) -> str:
