@@ -32,7 +32,7 @@ serve: $(STAMP)  ## show the built book at http://127.0.0.1:8000 (PORT=...)
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
 clean:  ## delete everything generated, but not the environment
-	rm -rf build .snakemake .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	rm -rf build .snakemake .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find igbrepro tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## this list
