@@ -22,7 +22,7 @@ ENTRIES = load_preset(PRESET, NOTEBOOKS)
 EXECUTED = f"{OUT}/src/notebooks"
 GENERATED = f"{OUT}/src/book/generated"
 IGBREPRO = f"PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
-BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and "_build" not in path.parts)
+BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 forget_fallbacks(EXECUTED)
 

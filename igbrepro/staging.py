@@ -91,7 +91,9 @@ def stage_book(book: Path | str, src: Path | str, url: str | None) -> None:
     for old in (src / "book").glob("*"):
         if old.name != "generated":
             shutil.rmtree(old) if old.is_dir() else old.unlink()
-    shutil.copytree(book, src / "book", dirs_exist_ok=True, ignore=shutil.ignore_patterns("generated", ".*", "_build"))
+    shutil.copytree(
+        book, src / "book", dirs_exist_ok=True, ignore=shutil.ignore_patterns("generated", "__pycache__", ".*")
+    )
     for name in ("_config.yml", "_toc.yml"):
         (src / "book" / name).replace(src / name)
     if url is None:
