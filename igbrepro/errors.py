@@ -1,0 +1,21 @@
+"""The errors a user of igbrepro can meet; each message names the argument, its value and the remedy."""
+
+
+class IgbreproError(Exception):
+    """Base class: `except IgbreproError` catches everything this package raises on purpose."""
+
+
+class ParameterError(IgbreproError, ValueError):
+    """An argument is outside the range in which the result is defined."""
+
+
+class NotConverged(IgbreproError, RuntimeError):
+    """An iteration ended without reaching its tolerance; the message gives the last gap."""
+
+
+class DataMissing(IgbreproError, FileNotFoundError):
+    """A data file is absent or damaged; the message gives the command that fetches it."""
+
+
+class ClaimFailed(IgbreproError, AssertionError):
+    """A claim's verdict differs from the committed register."""

@@ -1,0 +1,173 @@
+"""Initial Guessing Bias: how an untrained network spreads its predictions over the classes.
+
+At infinite width, class k's output over the data is mu_k + sigma_y y with mu_k ~ N(0, sigma_mu^2) fixed by the weights;
+gamma = sigma_mu^2 / sigma_y^2 says how far the classes are apart (Francazi et al. 2024). It is the correlation of
+mean-field theory in other words: c = gamma / (1 + gamma) (the paper's main theorem).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri, roots_hermitenorm
+from scipy.stats import binom
+
+from igbrepro.errors import ParameterError
+from igbrepro.theory.checks import finite, whole
+from igbrepro.theory.gaussian import bivariate_normal_cdf
+
+
+def gamma_from_c(c: ArrayLike) -> np.ndarray:
+    """gamma = c / (1 - c) for c in [0, 1]; inf at c = 1."""
+    c = finite("c", c, 0, 1)
+    with np.errstate(divide="ignore"):
+        return np.divide(c, 1 - c)
+
+
+def c_from_gamma(gamma: ArrayLike) -> np.ndarray:
+    """c = gamma / (1 + gamma) for gamma in [0, inf]."""
+    gamma = _gamma(gamma)
+    return np.where(np.isinf(gamma), 1.0, gamma / (1 + np.where(np.isinf(gamma), 0, gamma)))[()]
+
+
+def sigma_mu2(q: ArrayLike, c: ArrayLike) -> np.ndarray:
+    """Variance over nodes of their mean over inputs, q c."""
+    return finite("q", q, 0) * finite("c", c, 0, 1)
+
+
+def sigma_y2(q: ArrayLike, c: ArrayLike) -> np.ndarray:
+    """Mean over nodes of their variance over inputs, q (1 - c)."""
+    return finite("q", q, 0) * (1 - finite("c", c, 0, 1))
+
+
+def _gamma(gamma: ArrayLike) -> np.ndarray:
+    gamma = np.asarray(gamma, dtype=float)
+    if np.any(np.isnan(gamma) | (gamma < 0)):
+        raise ParameterError(f"gamma={gamma!r}: need a ratio of variances, >= 0 (inf is deep prejudice).")
+    return gamma
+
+
+class ClassFraction:
+    """The law of G_0, the fraction of inputs an untrained network gives to class 0, over random networks.
+
+    gamma: sigma_mu^2 / sigma_y^2 of the logits, in [0, inf]; a scalar.  n_classes: K >= 2.
+    For two classes G_0 = Phi(sqrt(gamma) z), z ~ N(0, 1): uniform at gamma = 1, all or nothing at gamma = inf.
+    For K classes G_k is the probability that mu_k + sigma_y y_k is the largest, with K independent means.
+    Raises ParameterError for other values.  Source: Francazi et al. 2024; the paper's section on IGB.
+    """
+
+    def __init__(self, gamma: float, n_classes: int = 2) -> None:
+        self.gamma = float(_gamma(gamma))
+        self.n_classes = whole("n_classes", n_classes, 2)
+
+    @property
+    def c(self) -> float:
+        """The correlation gamma / (1 + gamma)."""
+        return float(c_from_gamma(self.gamma))
+
+    def pdf(self, g: ArrayLike) -> np.ndarray:
+        """Density of G_0 at g in [0, 1]; two classes, 0 < gamma < inf."""
+        g = self._two_classes(g)
+        if not 0 < self.gamma < np.inf:
+            raise ParameterError(f"gamma={self.gamma!r}: G_0 is discrete there and has no density; use cdf.")
+        if self.gamma == 1:
+            return np.ones(g.shape)[()]
+        with np.errstate(over="ignore"):
+            return np.exp(ndtri(g) ** 2 * (1 - 1 / self.gamma) / 2) / np.sqrt(self.gamma)
+
+    def cdf(self, g: ArrayLike) -> np.ndarray:
+        """P(G_0 <= g) for g in [0, 1]; two classes."""
+        g = self._two_classes(g)
+        if self.gamma == 0:
+            return np.where(g < 0.5, 0.0, 1.0)[()]
+        if np.isinf(self.gamma):
+            return np.where(g < 1, 0.5, 1.0)[()]
+        return ndtr(ndtri(g) / np.sqrt(self.gamma))
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n draws: of G_0, shape (n,), for two classes; of all (G_0 .. G_(K-1)), shape (n, K), for more."""
+        whole("n", n, 1)
+        if self.n_classes == 2:
+            root = np.sqrt(self.gamma)
+            return ndtr(np.multiply(root, rng.standard_normal(n)))
+        return self.fractions(rng.standard_normal((n, self.n_classes)))
+
+    def fractions(self, means: ArrayLike) -> np.ndarray:
+        """Class fractions (n, K) of networks whose logit means, in units of sigma_mu, are `means` (n, K)."""
+        means = finite("means", means, -np.inf)
+        if np.isinf(self.gamma):
+            return (means == means.max(axis=1, keepdims=True)).astype(float)
+        lead = np.sqrt(self.gamma) * (means - means.max(axis=1, keepdims=True))
+        result = np.zeros(means.shape)
+        for level in np.arange(-9, 9.01, 0.2):  # of the winning output: a trapezoidal rule, exact for such integrands
+            below = ndtr(level - lead)
+            density = np.exp(-((level - lead) ** 2) / 2) / np.sqrt(2 * np.pi)
+            all_below = np.prod(below, axis=1, keepdims=True)
+            result += 0.2 * density * np.divide(all_below, below, out=np.zeros_like(below), where=all_below > 0)
+        return result
+
+    def mean_max(self) -> float:
+        """E[max_k G_k]; for two classes 1/2 + arcsin(sqrt c)/pi.
+
+        For K classes: K times the probability that class 0 both has the largest mean and wins one input, a Gaussian
+        pair of correlation sqrt(c).
+        """
+        if self.n_classes == 2:
+            return 0.5 + np.arctan(np.sqrt(self.gamma)) / np.pi
+        return self.n_classes * _winning_pair(np.sqrt(self.c), self.n_classes)
+
+    def var(self) -> float:
+        """Var G_0; for two classes arcsin(c) / (2 pi).
+
+        For K classes: the probability that two inputs, of correlation c, are both given to class 0, less 1/K^2.
+        """
+        if self.n_classes == 2:
+            return np.arcsin(self.c) / (2 * np.pi)
+        return _winning_pair(self.c, self.n_classes) - 1 / self.n_classes**2
+
+    def pmf(self, n_inputs: int) -> np.ndarray:
+        """P(k of n_inputs inputs go to class 0), k = 0..n_inputs: the binomial mixture over G_0; two classes."""
+        n = whole("n_inputs", n_inputs, 1)
+        self._two_classes(0.0)
+        z = np.linspace(-9, 9, 4001)
+        weight = np.exp(-(z**2) / 2)
+        share = ndtr(np.sqrt(min(self.gamma, 1e12)) * z)
+        return binom.pmf(np.arange(n + 1)[:, None], n, share) @ (weight / weight.sum())
+
+    def randomised_pit(self, counts: ArrayLike, n_inputs: int, rng: np.random.Generator) -> np.ndarray:
+        """Uniform on [0, 1] if the counts (m,) of inputs given to class 0 follow this law; two classes.
+
+        The randomised probability integral transform F(k - 1) + u p(k) of the binomial mixture: unlike the fraction
+        itself it has no atoms at 0 and n, so a Kolmogorov-Smirnov test of it is exact at every n_inputs.
+        """
+        pmf = self.pmf(n_inputs)
+        counts = np.asarray(counts)
+        if np.any((counts < 0) | (counts > n_inputs)):
+            raise ParameterError(f"counts: need numbers from 0 to n_inputs={n_inputs}; pass counts, not fractions.")
+        below = np.concatenate([[0.0], np.cumsum(pmf)])[counts]
+        return below + rng.uniform(size=counts.shape) * pmf[counts]
+
+    def _two_classes(self, g: ArrayLike) -> np.ndarray:
+        if self.n_classes != 2:
+            raise ParameterError(
+                f"n_classes={self.n_classes}: this law is known for 2 classes; use sample or mean_max."
+            )
+        return finite("g", g, 0, 1)
+
+
+def _gauss_hermite(n: int) -> tuple[np.ndarray, np.ndarray]:
+    z, weight = roots_hermitenorm(n)
+    return z, weight / weight.sum()
+
+
+def _winning_pair(rho: float, n_classes: int) -> float:
+    """E[F(x, y)^(K-1)]: both of a normal pair of correlation rho are the largest of K such pairs; F their joint cdf.
+
+    Along the principal axes of the pair, the integrand is smooth at every rho.
+    """
+    if rho >= 1 - 1e-12:
+        return 1 / n_classes
+    z, weight = _gauss_hermite(160)
+    common, opposite = np.sqrt((1 + rho) / 2) * z[:, None], np.sqrt((1 - rho) / 2) * z[None, :]
+    joint = bivariate_normal_cdf(common + opposite, common - opposite, rho)
+    return float(weight @ joint ** (n_classes - 1) @ weight)

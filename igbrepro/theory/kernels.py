@@ -1,0 +1,154 @@
+"""Gaussian expectations of an activation phi: what the mean-field maps are made of.
+
+A kernel answers six questions, elementwise over NumPy arrays, for x, y ~ N(0, q) of correlation c:
+
+    mean(q)                     E[phi(x)]
+    second_moment(q)            E[phi(x)^2]
+    square_slope(q)             E[phi'(x)^2]
+    covariance(q_a, q_b, cov)   E[phi(x) phi(y)], variances q_a, q_b
+    deviation(q, s)             E[phi(x)^2] - E[phi(x) phi(y)] at c = 1 - s, to full *relative* accuracy as s -> 0
+    slope_covariance(q, s)      E[phi'(x) phi'(y)] at c = 1 - s
+
+and `gap_root(q, target)` solves deviation(q, s) = target * s for s in (0, 1].
+
+Closed forms: Cho & Saul 2009 (piecewise linear), Williams 1998 (erf), Gaussian integration by parts (GELU).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize.elementwise import find_root
+
+Array = np.ndarray
+TINY_GAP = 1e-15  # the smallest 1 - c told from zero when solving for a fixed point
+
+
+def correlation_gap(q_a: Array, q_b: Array, cov: Array) -> Array:
+    """1 - c for the covariance `cov`, clipped to [0, 2]; 1 where a variance is zero."""
+    norm = np.sqrt(q_a) * np.sqrt(q_b)
+    return np.clip(1 - np.divide(cov, norm, out=np.zeros(np.broadcast(norm, cov).shape), where=norm > 0), 0, 2)
+
+
+def _sine_minus_arc(theta: Array) -> Array:
+    """sin(theta) - theta cos(theta) for theta in [0, pi], to full relative accuracy (theta^3/3 near zero)."""
+    t2 = theta * theta
+    series = theta * t2 * (1 / 3 - t2 * (1 / 30 - t2 * (1 / 840 - t2 * (1 / 45360 - t2 * (1 / 3991680)))))
+    return np.where(theta < 0.3, series, np.sin(theta) - theta * np.cos(theta))
+
+
+class Kernel:
+    """Base of all kernels: the root that needs nothing but `deviation`."""
+
+    largest_q = 1e100  # a variance above this counts as infinite
+
+    def gap_root(self, q: Array, target: Array) -> Array:
+        """s in (0, 1] at which deviation(q, s) / s, a falling function of s, equals target; 0 where it never does.
+
+        q, target: shape (m,), with target >= deviation(q, 1).  Returns shape (m,).
+        """
+
+        def excess(log_s: Array, q: Array, target: Array) -> Array:
+            s = np.exp(log_s)
+            return self.deviation(q, s) / s / target - 1
+
+        lowest = np.full(q.shape, np.log(TINY_GAP))
+        found = find_root(excess, (lowest, np.zeros(q.shape)), args=(q, target), tolerances={"xatol": 1e-15})
+        return np.where(found.success, np.exp(found.x), np.where(excess(0 * q, q, target) >= 0, 1.0, 0.0))
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear(Kernel):
+    """phi(x) = x for x > 0 and slope * x below: linear (slope 1), ReLU (0), leaky ReLU."""
+
+    slope: float = 0.0
+
+    def mean(self, q: Array) -> Array:
+        return (1 - self.slope) * np.sqrt(q / (2 * np.pi))
+
+    def second_moment(self, q: Array) -> Array:
+        return (1 + self.slope**2) / 2 * q
+
+    def square_slope(self, q: Array) -> Array:
+        return np.full_like(q, (1 + self.slope**2) / 2)
+
+    def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
+        s = correlation_gap(q_a, q_b, cov)
+        kink = (1 - self.slope) ** 2 / (2 * np.pi) * np.sqrt(q_a) * np.sqrt(q_b)
+        near, opposite = 2 * np.arcsin(np.sqrt(s / 2)), 2 * np.arcsin(np.sqrt(1 - s / 2))
+        positive = (1 + self.slope**2) / 2 * cov + kink * _sine_minus_arc(near)
+        return np.where(s <= 1, positive, self.slope * cov + kink * _sine_minus_arc(opposite))
+
+    def deviation(self, q: Array, s: Array) -> Array:
+        kink = (1 - self.slope) ** 2 / (2 * np.pi)
+        return q * ((1 + self.slope**2) / 2 * s - kink * _sine_minus_arc(2 * np.arcsin(np.sqrt(s / 2))))
+
+    def slope_covariance(self, q: Array, s: Array) -> Array:
+        angle = 2 * np.arcsin(np.sqrt(s / 2))
+        return (1 + self.slope**2) / 2 - (1 - self.slope) ** 2 / (2 * np.pi) * angle + np.zeros_like(q)
+
+
+@dataclass(frozen=True)
+class Erf(Kernel):
+    """phi(x) = erf(x)."""
+
+    def mean(self, q: Array) -> Array:
+        return np.zeros_like(q)
+
+    def second_moment(self, q: Array) -> Array:
+        return 2 / np.pi * np.arctan2(2 * q, np.sqrt(1 + 4 * q))
+
+    def square_slope(self, q: Array) -> Array:
+        return 4 / np.pi / np.sqrt(1 + 4 * q)
+
+    def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
+        s = correlation_gap(q_a, q_b, cov)
+        return 2 / np.pi * np.arctan2(2 * cov, np.sqrt(1 + 2 * q_a + 2 * q_b + 4 * q_a * q_b * s * (2 - s)))
+
+    def deviation(self, q: Array, s: Array) -> Array:
+        # arctan a - arctan b = arctan((a - b) / (1 + a b)); the difference of the two tangents is taken exactly
+        one, other = np.sqrt(1 + 4 * q), np.sqrt(1 + 4 * q + 4 * q**2 * s * (2 - s))
+        cross = 2 * q * (s * one + 4 * q**2 * s * (2 - s) / (one + other))
+        return 2 / np.pi * np.arctan2(cross, one * other + 4 * q**2 * (1 - s))
+
+    def slope_covariance(self, q: Array, s: Array) -> Array:
+        return 4 / np.pi / np.sqrt(1 + 4 * q + 4 * q**2 * s * (2 - s))
+
+
+@dataclass(frozen=True)
+class Gelu(Kernel):
+    """phi(x) = x Phi(x), Phi the standard normal distribution function (the exact GELU)."""
+
+    def mean(self, q: Array) -> Array:
+        return q / np.sqrt(2 * np.pi * (1 + q))
+
+    def second_moment(self, q: Array) -> Array:
+        return self.covariance(q, q, q)
+
+    def square_slope(self, q: Array) -> Array:
+        return self.slope_covariance(q, np.zeros_like(q))
+
+    def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
+        s = correlation_gap(q_a, q_b, cov)
+        rest = q_a * q_b * s * (2 - s)  # q_a q_b - cov^2
+        delta = np.sqrt(1 + q_a + q_b + rest)
+        density = 1 / (2 * np.pi * delta)
+        half = 0.25 + np.arctan2(cov, delta) / (2 * np.pi)
+        return density * (q_a * (q_b + rest) / (1 + q_a) + cov**2 / (1 + q_b)) + cov * half
+
+    def deviation(self, q: Array, s: Array) -> Array:
+        gap = s * (2 - s)  # 1 - c^2
+        one, other = np.sqrt(1 + 2 * q), np.sqrt(1 + 2 * q + q**2 * gap)
+        density = q**2 * gap / (2 * np.pi * one * other * (one + other))  # P(1) - P(c)
+        cross = q * (s * one + q**2 * gap / (one + other))
+        angle = np.arctan2(cross, one * other + q**2 * (1 - s)) / (2 * np.pi)
+        half = 0.25 + np.arctan2(q, one) / (2 * np.pi)
+        smooth = q**2 / (1 + q) * (2 * density + (1 - q) * gap / (2 * np.pi * other))
+        return smooth + q * (s * half + (1 - s) * angle)
+
+    def slope_covariance(self, q: Array, s: Array) -> Array:
+        cov, delta2 = q * (1 - s), 1 + 2 * q + q**2 * s * (2 - s)
+        density = 1 / (2 * np.pi * np.sqrt(delta2))
+        half = 0.25 + np.arctan2(cov, np.sqrt(delta2)) / (2 * np.pi)
+        return half + density * cov * (2 / (1 + q) + 1 / delta2)

@@ -1,0 +1,141 @@
+"""The phase diagram of a random network in the plane of (sigma_w2, sigma_b2): its lines and its regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize.elementwise import find_root
+
+from igbrepro.errors import ParameterError
+from igbrepro.theory.activations import Activation, get_activation
+from igbrepro.theory.checks import finite, no_pool
+from igbrepro.theory.mean_field import FixedPoint, MeanField
+
+EDGE_TOLERANCE = 1e-6
+_LOG_Q = np.linspace(np.log(1e-16), np.log(1e4), 400)
+
+
+class Phase(IntEnum):
+    """What depth does to gradients (chi) and to the correlation of two inputs (c*); the paper's phase diagram."""
+
+    ORDERED = 0  # chi < 1, c* = 1: gradients vanish, deep prejudice
+    EDGE = 1  # chi = 1: transient deep prejudice, gamma grows as a power of depth
+    CHAOTIC_DEEP = 2  # chi > 1, c* = 1: gradients explode, deep prejudice
+    PREJUDICE = 3  # chi > 1, 1/2 < c* < 1: gradients explode, 1 < gamma < inf
+    NEUTRALITY = 4  # chi > 1, c* <= 1/2: gradients explode, gamma <= 1
+
+    @property
+    def label(self) -> str:
+        """The name used in figures and tables."""
+        return ("ordered, deep prejudice", "edge of chaos", "chaotic, deep prejudice", "prejudice", "neutrality")[self]
+
+
+@dataclass(frozen=True)
+class PhaseGrid(FixedPoint):
+    """The fixed point and the phase over a grid; all maps have shape (len(sigma_b2), len(sigma_w2))."""
+
+    sigma_w2: np.ndarray
+    sigma_b2: np.ndarray
+    phase: np.ndarray
+
+
+def critical_sigma_w2(
+    activation: Activation | str, sigma_b2: ArrayLike = 0.0, pool: None = None, criterion: str = "gradient"
+) -> np.ndarray:
+    """The edge of chaos: sigma_w2 at which chi = 1 at the fixed point, for each sigma_b2 >= 0.
+
+    criterion: "gradient" (chi = 1), or "signal" (E[phi^2] sigma_w2 = q, defined for homogeneous activations only; for
+    others every sigma_w2 has a variance that it keeps).
+    Returns the shape of sigma_b2; nan where there is no edge.  Piecewise-linear activations have the same value for
+    every sigma_b2, though for sigma_b2 > 0 their variance then grows without bound.  GELU and its like have an unstable
+    second fixed point at a larger variance, past which the variance diverges: to reach this edge, start below it.
+    Raises ParameterError for other criteria or a negative sigma_b2.
+    Source: Schoenholz et al. 2017, section 3; the paper's edge of chaos.
+    """
+    no_pool(pool)
+    activation, sigma_b2 = get_activation(activation), finite("sigma_b2", sigma_b2, 0)
+    kernel, one = activation.kernel, np.ones(())
+    if criterion not in ("gradient", "signal"):
+        raise ParameterError(f'criterion={criterion!r}: choose "gradient" or "signal".')
+    if activation.homogeneous:
+        kept = kernel.square_slope(one) if criterion == "gradient" else kernel.second_moment(one)
+        return np.full(sigma_b2.shape, 1 / kept)[()]
+    if criterion == "signal":
+        raise ParameterError(
+            f'criterion="signal" selects no value for {activation.name}: every sigma_w2 has a variance q that it keeps, '
+            'see MeanField.fixed_point; use criterion="gradient".'
+        )
+    return _line(activation, sigma_b2, lambda q: 1 / kernel.square_slope(q))
+
+
+def neutral_sigma_w2(activation: Activation | str, sigma_b2: ArrayLike = 0.0, pool: None = None) -> np.ndarray:
+    """The neutrality line: sigma_w2 at which c* = 1/2, so gamma* = 1, for each sigma_b2 >= 0.
+
+    Returns the shape of sigma_b2; nan where there is none (piecewise-linear activations have no neutral phase).
+    Raises ParameterError for a negative sigma_b2.  Source: the paper's phase diagram.
+    """
+    no_pool(pool)
+    activation, sigma_b2 = get_activation(activation), finite("sigma_b2", sigma_b2, 0)
+    if activation.homogeneous:
+        return np.full(sigma_b2.shape, np.nan)[()]
+    half = np.full((), 0.5)
+    return _line(activation, sigma_b2, lambda q: q / 2 / activation.kernel.deviation(q, half))
+
+
+def _line(activation: Activation, sigma_b2: np.ndarray, sigma_w2_at: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """A line of the phase diagram, on which sigma_w2 is a known function of the fixed point's variance q.
+
+    Along it sigma_b2(q) = q - sigma_w2(q) E[phi^2]: solved for q by bracketing on a grid, then root finding.
+    """
+
+    def sigma_b2_at(q: np.ndarray) -> np.ndarray:
+        bias = q - sigma_w2_at(q) * activation.kernel.second_moment(q)
+        return np.where(np.abs(bias) < 1e-13 * q, 0.0, bias)
+
+    def excess(log_q: np.ndarray, target: np.ndarray) -> np.ndarray:
+        return sigma_b2_at(np.exp(log_q)) - target
+
+    target = sigma_b2.ravel()
+    reached = sigma_b2_at(np.exp(_LOG_Q)) >= target[:, None]
+    first = np.argmax(reached, axis=1)
+    log_q = np.where(reached.any(axis=1), _LOG_Q[first], np.nan)
+    inner = first > 0
+    bracket = (_LOG_Q[first[inner] - 1], _LOG_Q[first[inner]])
+    log_q[inner] = find_root(excess, bracket, args=(target[inner],), tolerances={"xatol": 1e-15}).x
+    found, line = ~np.isnan(log_q), np.full(target.shape, np.nan)
+    line[found] = sigma_w2_at(np.exp(log_q[found]))
+    return line.reshape(sigma_b2.shape)[()]
+
+
+def classify(
+    activation: Activation | str, *, sigma_w2: ArrayLike, sigma_b2: ArrayLike, pool: None = None,
+    tolerance: float = EDGE_TOLERANCE,
+) -> Phase | np.ndarray:  # fmt: skip
+    """The phase of each (sigma_w2, sigma_b2): one Phase for scalars, else an integer array equal to Phase members.
+
+    tolerance: |chi - 1| up to this counts as the edge.  Raises ParameterError as MeanField does.
+    """
+    at = MeanField(activation, sigma_w2=sigma_w2, sigma_b2=sigma_b2, pool=pool).fixed_point()
+    phase = _phase(at, finite("tolerance", tolerance, 0))
+    return phase if phase.ndim else Phase(int(phase))
+
+
+def phase_grid(activation: Activation | str, sigma_w2: ArrayLike, sigma_b2: ArrayLike, pool: None = None) -> PhaseGrid:
+    """Fixed points and phases over the grid of sigma_w2 (n,) and sigma_b2 (m,); maps of shape (m, n)."""
+    w2, b2 = np.atleast_1d(np.asarray(sigma_w2, dtype=float)), np.atleast_1d(np.asarray(sigma_b2, dtype=float))
+    at = MeanField(activation, sigma_w2=w2[None, :], sigma_b2=b2[:, None], pool=pool).fixed_point()
+    return PhaseGrid(at.q, at.one_minus_c, at.chi, w2, b2, _phase(at, EDGE_TOLERANCE))
+
+
+def _phase(at: FixedPoint, tolerance: float) -> np.ndarray:
+    regions = [
+        (np.abs(at.chi - 1) <= tolerance, Phase.EDGE),
+        (at.chi < 1, Phase.ORDERED),
+        (at.one_minus_c == 0, Phase.CHAOTIC_DEEP),
+        (at.one_minus_c < 0.5, Phase.PREJUDICE),
+    ]
+    return np.select([where for where, _ in regions], [phase for _, phase in regions], Phase.NEUTRALITY)
