@@ -7,6 +7,7 @@ of its pages are right; `out`/log holds what each step said; `out`/html is the s
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -134,8 +135,8 @@ def time_needed(preset: str, entries: Mapping[str, Entry], cores: int | None) ->
     at_once = max(1, min(cores or 1, len(minutes)))
     wall = max(sum(minutes) / at_once, max(minutes, default=0.0)) + 1  # the last minute is the making of the pages
     return (
-        f"Preset {preset}: {len(minutes)} notebooks take {sum(minutes):.3g} minutes of computing, with {at_once} at a "
-        f"time and the pages about {wall:.0f} minutes; what is up to date is not run again."
+        f"Preset {preset}: {len(minutes)} notebooks, {sum(minutes):.3g} minutes of computing; with {at_once} at a time "
+        f"and the pages ready in about {math.ceil(wall)} minutes. What is up to date is not run again."
     )
 
 

@@ -55,7 +55,7 @@ def run_notebook(
         with _clone_first():
             papermill.execute_notebook(
                 str(notebook_path(name, root)), str(unfinished), injected, kernel_name="python3", cwd=str(ROOT),
-                progress_bar=progress, extra_arguments=["--IPKernelApp.log_level=40"],
+                progress_bar=progress, extra_arguments=["--IPKernelApp.log_level=50"],
             )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         raise NotebookFailed(

@@ -119,9 +119,9 @@ def test_a_broken_reference_stops_the_build_and_leaves_the_site_of_before(book, 
 def test_time_needed_is_told_before_the_start():
     entries = {"a": Entry(4.0), "b": Entry(2.0), "c": Entry(1.5)}
     told = staging.time_needed("laptop", entries, 2)
-    assert told.startswith("Preset laptop: 3 notebooks take 7.5 minutes of computing, with 2 at a time")
-    assert "about 5 minutes" in told
-    assert "with 1 at a time and the pages about 8 minutes" in staging.time_needed("laptop", entries, None)
+    assert told.startswith("Preset laptop: 3 notebooks, 7.5 minutes of computing; with 2 at a time")
+    assert "ready in about 5 minutes" in told
+    assert "with 1 at a time and the pages ready in about 9 minutes" in staging.time_needed("laptop", entries, None)
 
 
 def test_the_report_of_failures_names_notebooks_and_steps(tmp_path):

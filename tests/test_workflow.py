@@ -128,7 +128,7 @@ def test_the_whole_workflow_on_toys(toys, tmp_path):
 
     first = run("executed")
     assert first.returncode != 0
-    assert first.stdout.startswith("Using workflow") and "3 notebooks take 0.3 minutes of computing" in first.stdout
+    assert first.stdout.startswith("Using workflow") and "3 notebooks, 0.3 minutes of computing" in first.stdout
     last = first.stdout.rstrip().splitlines()[-2:]
     assert last[0] == "notebook toy/03_breaks FAILED: RuntimeError: planted"
     assert last[1].endswith(f"{out}/log/toy/03_breaks.ipynb")
