@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 from igbrepro.sources import imported_files, load_preset, notebook_inputs, parameters_key, register_digest
-from igbrepro.staging import failure_report, forget_fallbacks, time_needed
+from igbrepro.staging import failure_report, forget_fallbacks, repository_url, time_needed
 
 PRESET = config.get("preset", "laptop")
 OUT = Path(config.get("out", f"build/{PRESET}")).as_posix()
@@ -59,6 +59,8 @@ rule html:
         f"{OUT}/html/index.html",
     log:
         f"{OUT}/log/html.txt",
+    params:
+        repository=repository_url(),
     shell:
         "{IGBREPRO} html --out {OUT} > {log} 2>&1"
 

@@ -136,7 +136,7 @@ def provenance_text(record: Record, changes: Mapping[str, Any]) -> str:
     }
     table = "\n".join(f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items())
     command = rerun_command(record.notebook, record.preset, changes)
-    return f"## {PROVENANCE_TITLE}\n\n| | |\n|:--|:--|\n{table}\n\nRun it again:\n\n```bash\n{command}\n```\n"
+    return f"## {PROVENANCE_TITLE}\n\n| | this run |\n|:--|:--|\n{table}\n\nRun it again:\n\n```bash\n{command}\n```\n"
 
 
 def _code_list(changed: Mapping[str, Any]) -> str:
