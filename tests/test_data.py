@@ -415,6 +415,8 @@ def test_a_subset_is_balanced_and_seeded(bare):
     assert part.provenance["n_train"] == 103 and dataset.subset(n_test=10).provenance["n_train"] == 10_000
     originals = {image.tobytes() for image in dataset.train_images[dataset.train_labels == 3]}
     assert {image.tobytes() for image in part.train_images[part.train_labels == 3]} <= originals
+    others = dataset.subset(n_train=103, n_test=20, seed=2).train_images
+    assert len(originals & {image.tobytes() for image in others} & {image.tobytes() for image in part.train_images}) < 3
     with pytest.raises(ParameterError, match="has 200 inputs, 201 are wanted"):
         dataset.subset(n_test=2010)
     with pytest.raises(ParameterError, match="n=0"):

@@ -143,8 +143,16 @@ def test_several_runs_are_the_single_ones_side_by_side(tmp_path):
 # Interruption and resumption
 
 
+@pytest.fixture
+def heeds_interrupts():
+    """Background jobs of a shell are started with Ctrl-C ignored; these tests need Python's own handling of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_in_update(monkeypatch, number, times=1):
-    """Ctrl-C in the middle of update `number`, between the loss and its gradient."""
+    """Ctrl-C in the middle of update `number`, before its loss."""
     calls = 0
 
     def cross_entropy(*arguments):
@@ -160,7 +168,7 @@ def interrupt_in_update(monkeypatch, number, times=1):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_an_interrupted_run_goes_on_to_the_same_numbers(monkeypatch, tmp_path, optimizer):
+def test_an_interrupted_run_goes_on_to_the_same_numbers(heeds_interrupts, monkeypatch, tmp_path, optimizer):
     path = tmp_path / "deep" / "run.pt"
     with monkeypatch.context() as patch:
         interrupt_in_update(patch, 13)
@@ -180,7 +188,7 @@ def count_updates(monkeypatch):
     return updates
 
 
-def test_a_second_interrupt_stops_at_once_and_the_handler_is_given_back(monkeypatch, tmp_path):
+def test_a_second_interrupt_stops_at_once_and_the_handler_is_given_back(heeds_interrupts, monkeypatch, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     interrupt_in_update(monkeypatch, 13, times=2)
     with pytest.raises(KeyboardInterrupt) as raised:
@@ -189,7 +197,7 @@ def test_a_second_interrupt_stops_at_once_and_the_handler_is_given_back(monkeypa
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_interrupt_without_checkpoint_says_that_nothing_was_saved(monkeypatch):
+def test_an_interrupt_without_checkpoint_says_that_nothing_was_saved(heeds_interrupts, monkeypatch):
     interrupt_in_update(monkeypatch, 5)
     with pytest.raises(KeyboardInterrupt, match="step 5 of 30: nothing was saved"):
         train()
@@ -232,10 +240,12 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint(monkeypatch, tmp_path):
 
 def test_a_finished_run_is_read_back(monkeypatch, tmp_path):
     first = train(checkpoint=tmp_path / "run.pt")
+    written = (tmp_path / "run.pt").stat().st_mtime_ns
     updates = count_updates(monkeypatch)
     second = train(checkpoint=tmp_path / "run.pt")
     assert_same(first, second)
     assert not updates and second.seconds == first.seconds
+    assert (tmp_path / "run.pt").stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize(
