@@ -175,9 +175,12 @@ class Verdict:
         lines += [f"  why: {self.reason}"] + [f"  caveat: {text}" for text in self.caveats]
         return "\n".join(lines + [f"  data: {describe_data(d)}" for d in self.data])
 
-    def to_html(self) -> str:
-        """The box: claim, numbers, verdict, reason; inline styles only, so it reads alike in Jupyter and the book."""
-        return _box(self)
+    def to_html(self, *, heading: bool = True) -> str:
+        """The box: claim, numbers, verdict, reason; inline styles only, so it reads alike in Jupyter and the book.
+
+        heading: with the claim's title; False where it stands above the box already.
+        """
+        return _box(self, heading)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {"text/plain": str(self), "text/html": self.to_html(), VERDICT_MIME: self.to_dict()}
@@ -217,10 +220,10 @@ def _number(m: Measurement) -> str:
     expected = "" if m.expected is None else f"{_faint('expected')} {format_number(m.expected)}"
     away = "" if m.z is None else f" {_faint(f'({abs(m.z):.1f} s.e. away)')}"
     value = f"<strong>{format_number(m.value, m.std_error)}</strong>"
-    cells = (("2 1 15em", escape(m.name) + note), ("1 1 9em", value), ("1 1 13em", expected + away))
+    cells = (("1 1 14em", escape(m.name) + note), ("0 0 10.5em", value), ("0 0 15.5em", expected + away))
     row = "display:flex;flex-wrap:wrap;gap:0 1em;padding:.3em 0;border-top:1px solid rgba(128,128,128,.3);"
     style = "font-variant-numeric:tabular-nums;"
-    spans = "".join(f'<span style="flex:{flex};{style}">{text}</span>' for flex, text in cells if text)
+    spans = "".join(f'<span style="flex:{flex};{style}">{text}</span>' for flex, text in cells)
     return f'<li style="{row}list-style:none;margin:0;">{spans}</li>'
 
 
@@ -229,14 +232,15 @@ def _numbers(measurements: Iterable[Measurement]) -> str:
     return f'<ul aria-label="Measurements" style="margin:.6em 0;padding:0;">{rows}</ul>' if rows else ""
 
 
-def _box(verdict: Verdict) -> str:
+def _box(verdict: Verdict, heading: bool) -> str:
     hue = _HUES[verdict.outcome]
     badge = (
         f'<span style="background:{hue};color:#fff;border-radius:1em;padding:.1em .7em;font-size:.85em;'
         f'font-weight:600;white-space:nowrap;">{verdict.outcome.mark} {verdict.outcome}</span>'
     )
+    title = f' <strong style="margin-left:.3em;">{escape(verdict.title)}</strong>' if heading else ""
     parts = [
-        f'<p style="margin:0;">{badge} <strong style="margin-left:.3em;">{escape(verdict.title)}</strong></p>',
+        f'<p style="margin:0;">{badge}{title}</p>',
         f'<p style="{_LINE}">{escape(verdict.statement)} <span style="{_FAINT}">{escape(verdict.source)}</span></p>',
         _numbers(verdict.measurements),
         f'<p style="{_LINE}"><em>Why:</em> {escape(verdict.reason)}</p>',
