@@ -66,12 +66,12 @@ def agrees(
         if size == 0:
             raise ParameterError(f"measurement {name!r} expects 0: give agrees() a scale=, the unit of resolution.")
         if m.std_error > resolution * size:
-            need = format_number(resolution * size)
+            need = f"{resolution * size:.2g}"
             return Outcome.NOT_RUN, f"{m}: too noisy to decide at this size (needs a standard error below {need})"
         gap, allowed = abs(m.value - m.expected), max_z * m.std_error + slack * size
         granted = f"{max_z:g} standard errors" + (f" + {slack:.2g} of {format_number(size)}" if slack else "")
         if gap <= allowed:
-            return Outcome.REPRODUCED, f"{m}: within {granted}"
+            return Outcome.REPRODUCED, f"{name}: within {granted}"
         return Outcome.NOT_REPRODUCED, f"{m}: further away than {granted}"
 
     return rule
@@ -86,7 +86,7 @@ def exact(name: str, rtol: float, *, atol: float = 0.0) -> Rule:
         relative = f"relative gap {gap / abs(m.expected):.1e}" if m.expected else f"gap {gap:.1e}"
         allowed = f"{rtol:.0e}" + (f" + {atol:.0e} absolute" if atol else "")
         if gap <= rtol * abs(m.expected) + atol:
-            return Outcome.REPRODUCED, f"{m}: {relative}, allowed {allowed}"
+            return Outcome.REPRODUCED, f"{name}: {relative}, allowed {allowed}"
         return Outcome.NOT_REPRODUCED, f"{m}: {relative}, more than the allowed {allowed}"
 
     return rule
@@ -109,7 +109,7 @@ def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
         elif math.isinf(high):
             span = f"at least {format_number(low)}"
         if low <= m.value - half and m.value + half <= high:
-            return Outcome.REPRODUCED, f"{m}: {span}"
+            return Outcome.REPRODUCED, f"{name}: {span}"
         if m.value + half < low or m.value - half > high:
             return Outcome.NOT_REPRODUCED, f"{m}: not {span}"
         return Outcome.NOT_RUN, f"{m}: too noisy to say whether it is {span}"
