@@ -1,0 +1,51 @@
+"""Sphinx extension of this book: no scripts that would call other servers, and a list of references by author and year.
+
+Jupyter Book always loads sphinx-thebe, whose settings Sphinx 7 then writes twice into each page (an error in the
+browser's console) although the book has no Thebe button.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pybtex.database import Entry
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style as PlainStyle
+from pybtex.style.labels import BaseLabelStyle
+from sphinx.application import Sphinx
+
+
+class AuthorYearLabels(BaseLabelStyle):
+    """Labels such as "Cho and Saul, 2009", the words in which the text cites the work."""
+
+    def format_labels(self, sorted_entries: list[Entry]) -> Iterator[str]:
+        """One label an entry, with a letter behind the year where two would be the same."""
+        seen: dict[str, int] = {}
+        for entry in sorted_entries:
+            names = [" ".join(person.last_names) for person in entry.persons["author"]]
+            who = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+            label = f"{who}, {entry.fields['year']}"
+            seen[label] = seen.get(label, 0) + 1
+            yield label + ("" if seen[label] == 1 else chr(ord("a") + seen[label] - 1))
+
+
+class AuthorYearStyle(PlainStyle):
+    """The plain style under author-year labels."""
+
+    default_label_style = AuthorYearLabels
+
+
+def _is_thebe(script: Any) -> bool:
+    attributes = getattr(script, "attributes", {})
+    return "thebe" in f"{getattr(script, 'filename', script)}{attributes.get('body', '')}".lower()
+
+
+def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Leave Thebe's scripts out of the page."""
+    context["script_files"] = [script for script in context["script_files"] if not _is_thebe(script)]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx; safe for parallel reading and writing."""
+    register_plugin("pybtex.style.formatting", "author_year", AuthorYearStyle)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
