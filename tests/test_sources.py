@@ -88,6 +88,7 @@ def test_changes_come_over_the_preset_and_that_over_the_defaults(toys):
     injected, parameters = sources.resolve_parameters("toy/01_good", "smoke", {"seed": 9}, toys)
     assert injected == {"width": 8, "seed": 9}
     assert parameters == {"seed": 9, "width": 8, "lr": 1e-3, "widths": [1, 2]}
+    assert sources.resolve_parameters("toy/01_good", "smoke", {"width": 4}, toys)[0] == {"width": 4}
     with pytest.raises(ParameterError, match="parameter='sede'"):
         sources.resolve_parameters("toy/01_good", "smoke", {"sede": 9}, toys)
 

@@ -105,12 +105,13 @@ def test_buttons_appear_with_a_repository(book, tmp_path):
     assert config["launch_buttons"]["binderhub_url"].startswith("https://")
 
 
-def test_a_broken_reference_stops_the_build_and_leaves_the_site_of_before(book, tmp_path):
+def test_a_warning_stops_every_build_and_leaves_the_site_of_before(book, tmp_path):
     html = tmp_path / "out" / "html"
     staging.build_html(stage(book, tmp_path), html)
     assert "See" in (html / "book" / "intro.html").read_text()
-    (book / "intro.md").write_text("# Intro\n\nChanged; see {doc}`nowhere`.\n")
-    for _ in range(2):  # the second build must not forget the warning of the first
+    reference, directive = "see {doc}`nowhere`.", "```{nosuch}\n```"
+    for slip in (reference, directive, directive):  # a build must not forget the warnings of the one before
+        (book / "intro.md").write_text(f"# Intro\n\nChanged; {{doc}}`generated/claims`\n\n{slip}\n")
         with pytest.raises(subprocess.CalledProcessError):
             staging.build_html(stage(book, tmp_path), html)
     assert "Changed" not in (html / "book" / "intro.html").read_text()

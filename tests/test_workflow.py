@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from conftest import ROOT, snakemake, write_notebook, write_preset
 
-from igbrepro import staging, workflow
+from igbrepro import sources, staging, workflow
 from igbrepro.errors import ParameterError
 from igbrepro.results import Outcome, Record
 
@@ -116,8 +116,9 @@ def test_wrong_names_are_found_before_anything_runs(toys, tmp_path):
 def test_the_whole_workflow_on_toys(toys, tmp_path):
     """A failure spares the others; mended, only it runs; then nothing; one changed parameter re-runs one notebook."""
     out = tmp_path / "out"
-    broken = toys / "toy" / "03_breaks.ipynb"
-    write_notebook(broken, "seed = 1", "raise RuntimeError('planted')")
+    broken = [toys / "toy" / f"{name}.ipynb" for name in ("00_breaks", "03_breaks")]
+    for path in broken:
+        write_notebook(path, "seed = 1", f"raise RuntimeError('planted in {path.stem}')")
     write_preset(toys, "smoke")
 
     def run(*options):
@@ -128,20 +129,22 @@ def test_the_whole_workflow_on_toys(toys, tmp_path):
 
     first = run("executed")
     assert first.returncode != 0
-    assert first.stdout.startswith("Using workflow") and "3 notebooks, 0.3 minutes of computing" in first.stdout
-    last = first.stdout.rstrip().splitlines()[-2:]
-    assert last[0] == "notebook toy/03_breaks FAILED: RuntimeError: planted"
-    assert last[1].endswith(f"{out}/log/toy/03_breaks.ipynb")
-    assert "planted" in (out / "log" / "toy" / "03_breaks.ipynb").read_text()
+    assert "4 notebooks, 0.4 minutes of computing" in first.stdout
+    last = first.stdout.rstrip().splitlines()[-4:]
+    for (named, kept), path in zip((last[:2], last[2:]), broken, strict=True):
+        assert named == f"notebook toy/{path.stem} FAILED: RuntimeError: planted in {path.stem}"
+        assert kept.endswith(f"{out}/log/toy/{path.name}")
+        assert "planted" in (out / "log" / "toy" / path.name).read_text()
     before = times()
     assert set(before) == {"01_good", "02_other"}
-    assert not list(out.glob("src/**/03_breaks*"))
+    assert not list(out.glob("src/**/*_breaks*"))
 
-    write_notebook(broken, "seed = 1", "print('mended')")
+    for path in broken:
+        write_notebook(path, "seed = 1", "print('mended')")
     mended = run("executed")
     assert mended.returncode == 0, mended.stdout
     after = times()
-    assert set(after) == {"01_good", "02_other", "03_breaks"}
+    assert set(after) == {"01_good", "02_other", "00_breaks", "03_breaks"}
     assert {name: after[name] for name in before} == before
 
     again = run("executed")
@@ -154,7 +157,7 @@ def test_the_whole_workflow_on_toys(toys, tmp_path):
     final = times()
     assert [name for name in final if final[name] != after[name]] == ["02_other"]
     assert Record.read(out / "src/notebooks/toy/02_other.record.json").parameters == {"seed": 7}
-    assert staging.failure_report(out, ["toy/01_good", "toy/02_other", "toy/03_breaks"]) == ""
+    assert staging.failure_report(out, sources.notebook_names(toys)) == ""
 
 
 @pytest.mark.parametrize(
