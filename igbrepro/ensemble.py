@@ -143,7 +143,7 @@ SUMMARISED = (
 def _describe(values: Array, quantiles: Sequence[float]) -> dict[str, float]:
     """Mean, standard error, median and quantiles of one layer's values over networks."""
     count = len(values)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         row = {
             "n_networks": count,
             "mean": values.mean() if count else np.nan,

@@ -55,6 +55,15 @@ class Preactivations(NamedTuple):
     deviations: Tensor
 
 
+def centre_(x: Tensor) -> Tensor:
+    """Subtract the mean over rows in place and return it; rows that are all one leave exact zeros."""
+    first = x[0].clone()
+    x -= first
+    mean = x.mean(0)
+    x -= mean
+    return mean.add_(first)
+
+
 def gram(x: Tensor) -> Tensor:
     """x x^T, shape (n, n), of a contiguous matrix of shape (n, N)."""
     if x.device.type != "cpu":
@@ -104,23 +113,20 @@ class GramSampler(_Sampler):
         """The law of one node as (scale, A), A of shape (n, k): mean scale z_0 and deviations A z, with z ~ N(0, 1_k).
 
         Overwrites x with its deviations less their part along the mean. A bias is one more feature of every input,
-        sigma_b: it takes the fraction `bias` of the squared length of the mean, and no part of the deviations.
+        sigma_b, which lengthens the mean and takes no part in the deviations.
         """
         unit = math.sqrt(self.init.sigma_w2 / x.shape[1])
-        first = x[0].clone()
-        x -= first  # inputs that have become one are then exactly zero
-        mean = x.mean(0)
-        x -= mean
-        mean += first
+        mean = centre_(x)
         length = torch.linalg.vector_norm(mean)
         direction = mean / length if length > 0 else mean
         along = unit * torch.mv(x, direction)
         x.addr_(along, direction, alpha=-1 / unit)
 
-        scale = torch.hypot(unit * length, torch.sqrt(torch.as_tensor(self.init.sigma_b2, **self._like)))
-        bias = self.init.sigma_b2 / scale**2 if scale > 0 else scale
-        first = self._basis @ (along * (1 - bias).sqrt())
-        rest = self._rest_factor(x, unit, self._basis @ (along * bias.sqrt()))
+        legs = torch.stack([unit * length, torch.as_tensor(math.sqrt(self.init.sigma_b2), **self._like)])
+        scale = torch.linalg.vector_norm(legs)
+        share, bias_share = legs / scale if scale > 0 else legs
+        first = self._basis @ (along * share)
+        rest = self._rest_factor(x, unit, self._basis @ (along * bias_share))
         return scale, self._basis.T @ torch.cat([first[:, None], rest], dim=1)
 
     def _rest_factor(self, x: Tensor, unit: float, extra: Tensor) -> Tensor:
@@ -152,8 +158,7 @@ class DenseSampler(_Sampler):
             h[:, start : start + rows] = x @ block.T
         h *= math.sqrt(self.init.sigma_w2 / fan_in)
         h += math.sqrt(self.init.sigma_b2) * normal.fill_(torch.empty(width, **self._like))
-        mean = h.mean(0)
-        return Preactivations(mean, h.sub_(mean))
+        return Preactivations(centre_(h), h)
 
 
 SAMPLERS = {"gram": GramSampler, "dense": DenseSampler}

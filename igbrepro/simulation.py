@@ -198,9 +198,10 @@ class _Recorder:
     def record(self, network: int, layer: int, pre: Preactivations) -> Tensor | None:
         """Measure one layer; returns h (n, nodes), in place of the deviations, or None if it has overflowed."""
         nodes = len(pre.mean)
+        with np.errstate(over="ignore", invalid="ignore"):
+            within = gram(pre.deviations).numpy(force=True).astype(np.float64) / nodes
+        cross = (pre.deviations @ pre.mean).numpy(force=True).astype(np.float64) / nodes
         mean2 = float(pre.mean @ pre.mean) / nodes
-        cross = (pre.deviations @ pre.mean).numpy(force=True) / nodes
-        within = gram(pre.deviations).numpy(force=True) / nodes
         if not (math.isfinite(mean2) and np.isfinite(within).all()):
             self._statistics["q"][network, layer:] = np.inf
             return None
@@ -242,7 +243,8 @@ def layer_statistics(
 
     mean2: <mu^2>.  cross: <d_a mu>, (n,).  within: <d_a d_b>, (n, n).
     1 - c_ab comes from the distance of h_a and h_b less the difference of their lengths, which keeps its digits where
-    all h_a are nearly one vector: 1 - c_ab = (|h_a - h_b|^2 - (|h_a| - |h_b|)^2) / (2 |h_a| |h_b|).
+    all h_a are nearly one vector: 1 - c_ab = (|h_a - h_b|^2 - (|h_a| - |h_b|)^2) / (2 |h_a| |h_b|). An input whose
+    signal has died has no correlation, and statistics over pairs are then nan.
     """
     n = len(cross)
     variance = np.trace(within) / n
@@ -250,11 +252,11 @@ def layer_statistics(
     a, b = _pairs(n)
     own = np.diagonal(within)
     deviation2 = 2 * cross + own  # |h_a|^2 = mean2 + deviation2_a
-    length = np.sqrt(mean2 + deviation2)
+    length2 = mean2 + deviation2
+    length = np.sqrt(np.where(length2 > 1e-14 * (mean2 + variance), length2, np.nan))
     distance2 = own[a] + own[b] - 2 * within[a, b]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        difference = (deviation2[a] - deviation2[b]) / (length[a] + length[b])
-        one_minus_c = np.maximum(distance2 - difference**2, 0) / (2 * length[a] * length[b])
+    difference = (deviation2[a] - deviation2[b]) / (length[a] + length[b])
+    one_minus_c = np.maximum(distance2 - difference**2, 0) / (2 * length[a] * length[b])
     return {
         "q": mean2 + variance,
         "sigma_y2": sigma_y2,
