@@ -1,17 +1,21 @@
-"""Sphinx extension of this book: no scripts that would call other servers, and a list of references by author and year.
+"""Sphinx extension of this book: labels of references by author and year, and pages that are sound HTML.
 
 Jupyter Book always loads sphinx-thebe, whose settings Sphinx 7 then writes twice into each page (an error in the
-browser's console) although the book has no Thebe button.
+browser's console) although the book has no Thebe button.  sphinx-proof and sphinx-exercise give the body of every
+theorem, exercise and solution one and the same id.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+from docutils import nodes
 from pybtex.database import Entry
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style as PlainStyle
 from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
+
+COMMON_IDS = {"proof-content", "exercise-content", "solution-content"}
 
 
 class AuthorYearLabels(BaseLabelStyle):
@@ -44,8 +48,15 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str,
     context["script_files"] = [script for script in context["script_files"] if not _is_thebe(script)]
 
 
+def drop_common_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Take away the ids that several elements of a page share; nothing links to them."""
+    for section in doctree.findall(nodes.section):
+        section["ids"] = [name for name in section["ids"] if name not in COMMON_IDS]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; safe for parallel reading and writing."""
     register_plugin("pybtex.style.formatting", "author_year", AuthorYearStyle)
+    app.connect("doctree-resolved", drop_common_ids)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
