@@ -92,7 +92,7 @@ class Dataset:
         for split, n, stream in (("train", n_train, 0), ("test", n_test, 1)):
             if n is not None:
                 labels = self.labels(split)
-                index = balanced_indices(labels, n, np.random.default_rng([seed, stream]))
+                index = balanced_indices(labels, n, np.random.default_rng([seed, stream]), f"n_{split}")
                 keep |= {f"{split}_images": self.images(split)[index], f"{split}_labels": labels[index]}
         return replace(self, **keep)
 
@@ -123,8 +123,11 @@ def parity_labels(labels: np.ndarray) -> np.ndarray:
     return labels % 2
 
 
-def balanced_indices(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n indices into `labels` (n_inputs,), each class equally often to within one, in random order."""
+def balanced_indices(labels: np.ndarray, n: int, rng: np.random.Generator, name: str = "n") -> np.ndarray:
+    """n indices into `labels` (n_inputs,), each class equally often to within one, in random order.
+
+    Raises ParameterError, calling n by `name`, where a class has too few members.
+    """
     classes = np.unique(labels)
     shares = np.full(len(classes), n // len(classes))
     shares[: n % len(classes)] += 1
@@ -132,7 +135,7 @@ def balanced_indices(labels: np.ndarray, n: int, rng: np.random.Generator) -> np
     for label, share in zip(classes, shares, strict=True):
         members = np.flatnonzero(labels == label)
         if n < 1 or share > len(members):
-            raise ParameterError(f"n={n!r}: class {label} has {len(members)} inputs, {share} are wanted of it.")
+            raise ParameterError(f"{name}={n!r}: class {label} has {len(members)} inputs, {share} are wanted of it.")
         chosen.append(rng.permutation(members)[:share])
     return rng.permutation(np.concatenate(chosen))
 

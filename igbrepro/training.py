@@ -1,13 +1,11 @@
 """Training with log-spaced evaluation: honest about divergence, resumable to exactly the same numbers.
 
-`train` runs one network; `train_many` several initialisations and seeds, into one table. Nothing but the number of the
-step decides on a batch (each epoch's order has its own seed), so a checkpoint is weights, optimiser and numbers so far.
+`train` runs one network; `train_many` several networks and seeds into one table, those of one shape side by side.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import signal
@@ -15,28 +13,26 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from numbers import Integral, Real
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from tqdm.auto import tqdm
 
-from igbrepro import metrics
-from igbrepro.data import Dataset, balanced_indices
+from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
-from igbrepro.models import build
 from igbrepro.network import InitSpec, NetworkSpec
+from igbrepro.training_run import Plan, Run, check_whole, log_steps
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+__all__ = ["Histories", "History", "log_steps", "train", "train_many"]
+
 COLUMNS = ["step", "split", "metric", "class", "value"]
-_LOOK_EVERY = 50  # steps between looks for a divergence, so that a GPU need not wait; the step found is exact
-_EVAL_BATCH = 250
+_STACK_PARAMETERS = 30_000_000  # in one stack: beyond this it only takes memory
+_STACK_NETWORKS = 16
 
 
 @dataclass
@@ -82,15 +78,14 @@ class History:
 
 @dataclass(frozen=True)
 class Histories:
-    """Several runs in two tables: `frame` as in History after the columns run, seed; `runs` with one row a run."""
+    """Several runs in two tables.
+
+    frame: as in History, after the columns run and seed.
+    runs: one row a run: run, seed, steps (done), seconds (its share of those of its stack), diverged_at (or missing).
+    """
 
     frame: pd.DataFrame
     runs: pd.DataFrame
-
-
-def log_steps(steps: int, n: int = 25) -> list[int]:
-    """About n whole numbers from 0 to `steps`, both included, evenly spaced on a log axis."""
-    return sorted({0, steps, *np.geomspace(1, max(steps, 1), n - 1).round().astype(int).clip(max=steps).tolist()})
 
 
 def train(
@@ -125,30 +120,13 @@ def train(
     Raises ParameterError for settings that do not fit the dataset, or a checkpoint made with others. An interruption
     (Ctrl-C) is held until the step is done and the state saved; the KeyboardInterrupt then says how to resume.
     """
-    plan = _Plan(steps, batch_size, lr, optimizer, seed, labels, eval_points, n_eval)
-    run = _Run(spec, init, dataset, plan, _device(device))
-    path = None if checkpoint is None else Path(checkpoint)
-    if path is not None and path.exists():
-        run.restore(path)
-    saved, done_before = time.perf_counter(), run.finished
-    bar = tqdm(total=steps, initial=run.step, desc="training", disable=None if progress is None else not progress)
-    with _held_interrupt() as interrupted, bar:
-        while not run.finished:
-            run.advance()
-            bar.update(run.step - bar.n)
-            if interrupted.is_set():
-                break
-            if path is not None and time.perf_counter() - saved > checkpoint_every:
-                run.save(path)
-                saved = time.perf_counter()
-        if path is not None and not done_before:
-            run.save(path)
-    if interrupted.is_set():
-        resume = f"the same call with checkpoint={str(path)!r} goes on from there" if path else "nothing was saved"
-        raise KeyboardInterrupt(f"training stopped after step {run.step} of {steps}: {resume}.")
-    if run.diverged_at is not None:
-        warnings.warn(f"training diverged: the loss at step {run.diverged_at} of {steps} is not finite.", stacklevel=2)
-    return run.history()
+    plan = Plan(steps, batch_size, lr, optimizer, labels, eval_points, n_eval)
+    run = Run(spec, [(init, seed)], dataset, plan, _device(device))
+    _finish(run, None if checkpoint is None else Path(checkpoint), checkpoint_every, progress, "training")
+    if run.diverged_at[0] is not None:
+        warnings.warn(f"training diverged, its loss at step {run.diverged_at[0]} is not finite.", stacklevel=2)
+    losses = run.losses[: run.steps_done(0), 0].cpu().numpy()
+    return History(_frame(run, 0), losses, run.settings[0], run.models[0], run.seconds, run.diverged_at[0])
 
 
 def train_many(
@@ -156,193 +134,85 @@ def train_many(
     dataset: Dataset,
     *,
     seeds: Iterable[int],
+    stack: int | None = None,
     checkpoints: str | os.PathLike | None = None,
+    checkpoint_every: float = 60.0,
+    device: str | torch.device | None = None,
+    progress: bool | None = None,
     **settings: Any,
 ) -> Histories:
-    """Train every (spec, init) of `networks` with every seed, one after the other, with the settings of `train`.
+    """Train every (spec, init) of `networks` with every seed; `settings` are those of `train`, the same for all.
 
-    (Running them as one stacked model was tried: on a CPU it is no faster, the matrix products are the time.)
-    checkpoints: folder for one checkpoint a run, RUN-SEED.pt; finished runs are read back from it.
-    The tables name a run by its key in `networks`; models are not kept.
+    Networks of one spec are stacked and trained side by side, which is faster the smaller they are; each one's numbers
+    are those of `train` but for rounding. The tables name a run by its key in `networks`; models are not kept.
+    stack: largest number of networks in a stack (1: one after the other); by default as many as pays.
+    checkpoints: folder with one checkpoint a stack, named after its first network; as `checkpoint` of `train`.
     """
-    seeds, frames, rows = tuple(seeds), [], []
-    for run, (spec, init) in networks.items():
-        for seed in seeds:
-            path = None if checkpoints is None else Path(checkpoints) / f"{run}-{seed}.pt"
-            history = train(spec, init, dataset, seed=seed, checkpoint=path, **settings)
-            frames.append(history.frame.assign(run=run, seed=seed)[["run", "seed", *COLUMNS]])
-            steps = len(history.batch_losses)
-            rows.append((run, seed, steps, history.seconds, history.steps_per_second, history.diverged_at))
-    columns = ["run", "seed", "steps", "seconds", "steps_per_second", "diverged_at"]
-    runs = pd.DataFrame(rows, columns=columns).astype({"diverged_at": "Int64"})
+    seeds, plan = tuple(seeds), Plan(**settings)
+    if stack is not None:
+        check_whole("stack", stack, 1)
+    if not networks or not seeds:
+        raise ParameterError(f"networks={list(networks)!r}, seeds={seeds!r}: need at least one of each.")
+    groups: dict[NetworkSpec, list[tuple[str, InitSpec, int]]] = {}
+    for name, (spec, init) in networks.items():
+        groups.setdefault(spec, []).extend((name, init, seed) for seed in seeds)
+
+    found: dict[tuple[str, int], tuple[pd.DataFrame, tuple]] = {}
+    for spec, members in groups.items():
+        for part in _even_parts(members, stack or _stack_size(spec)):
+            (name, _, seed), *others = part
+            run = Run(spec, [(init, seed) for _, init, seed in part], dataset, plan, _device(device))
+            file = f"{name}-{seed}+{len(others)}.pt" if others else f"{name}-{seed}.pt"
+            path = None if checkpoints is None else Path(checkpoints) / file
+            _finish(run, path, checkpoint_every, progress, f"{name}, seed {seed}" + f" + {len(others)}" * bool(others))
+            for member, (name, _, seed) in enumerate(part):
+                diverged_at, share = run.diverged_at[member], run.seconds / len(part)
+                if diverged_at is not None:
+                    what = f"{name}, seed {seed}: training diverged"
+                    warnings.warn(f"{what}, its loss at step {diverged_at} is not finite.", stacklevel=2)
+                found[name, seed] = _frame(run, member), (name, seed, run.steps_done(member), share, diverged_at)
+    keys = [(name, seed) for name in networks for seed in seeds]
+    frames = [found[name, seed][0].assign(run=name, seed=seed)[["run", "seed", *COLUMNS]] for name, seed in keys]
+    columns = ["run", "seed", "steps", "seconds", "diverged_at"]
+    runs = pd.DataFrame([found[key][1] for key in keys], columns=columns).astype({"diverged_at": "Int64"})
     return Histories(pd.concat(frames, ignore_index=True), runs)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The checked settings of a run that are not the network or the data."""
-
-    steps: int
-    batch_size: int
-    lr: float
-    optimizer: str
-    seed: int
-    labels: str
-    eval_points: Sequence[int] | None
-    n_eval: int
-
-    def __post_init__(self) -> None:
-        for name, least in {"steps": 0, "batch_size": 1, "seed": 0, "n_eval": 1}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-                raise ParameterError(f"{name}={value!r}: need a whole number, {least} or more.")
-        if not isinstance(self.lr, Real) or not 0 <= self.lr < math.inf:
-            raise ParameterError(f"lr={self.lr!r}: need a finite learning rate, 0 or more.")
-        if self.optimizer not in OPTIMIZERS:
-            raise ParameterError(f"optimizer={self.optimizer!r}: choose from {', '.join(OPTIMIZERS)}.")
-        points = log_steps(self.steps) if self.eval_points is None else sorted({0, self.steps, *self.eval_points})
-        if points[0] < 0 or points[-1] > self.steps or any(int(point) != point for point in points):
-            raise ParameterError(f"eval_points={self.eval_points!r}: need whole steps from 0 to steps={self.steps}.")
-        object.__setattr__(self, "eval_points", tuple(map(int, points)))
-
-    def fit(self, spec: NetworkSpec, dataset: Dataset) -> None:
-        """Raise ParameterError where network, data and plan do not go together."""
-        n_train, n_classes = len(dataset.labels("train", self.labels)), len(dataset.classes)
-        n_classes = 2 if self.labels == "parity" else n_classes
-        if spec.n_classes != n_classes:
-            raise ParameterError(f"spec.n_classes={spec.n_classes}: labels={self.labels!r} has {n_classes} classes.")
-        if spec.input_size != math.prod(dataset.input_shape):
-            raise ParameterError(
-                f"spec.input_shape={spec.input_shape}: inputs of {dataset.name} are {dataset.input_shape}; "
-                "pass input_shape=dataset.input_shape."
-            )
-        if self.batch_size > n_train:
-            raise ParameterError(f"batch_size={self.batch_size}: {dataset.name} has only {n_train} training inputs.")
+def _frame(run: Run, member: int) -> pd.DataFrame:
+    return pd.DataFrame(run.rows[member], columns=COLUMNS).astype({"class": "Int64"})
 
 
-class _Run:
-    """The state of one training: weights, optimiser, step and the numbers so far."""
-
-    def __init__(self, spec: NetworkSpec, init: InitSpec, dataset: Dataset, plan: _Plan, device: torch.device) -> None:
-        plan.fit(spec, dataset)
-        self.dataset, self.plan, self.device, self.shape = dataset, plan, device, spec.input_shape
-        network = {f.name: getattr(spec, f.name) for f in fields(spec)} | {"activation": spec.activation.name}
-        data = {"dataset": dataset.name, "data_sha256": dataset.sha256}
-        self.settings = _plain(network | asdict(init) | data | asdict(plan))
-
-        weights, order = np.random.SeedSequence(plan.seed).spawn(2)
-        generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-        self.model = build(spec, init, generator).to(device)
-        fused = device.type in ("cpu", "cuda")  # several times faster on a CPU than PyTorch's default
-        self.optimizer = OPTIMIZERS[plan.optimizer](self.model.parameters(), lr=plan.lr, fused=fused)
-
-        self.targets = dataset.labels("train", plan.labels)
-        self.order_seed, self.epoch, self.order = order.generate_state(4), -1, np.empty(0, np.int64)
-        chosen = balanced_indices(dataset.labels("test"), plan.n_eval, np.random.default_rng(0))
-        self.test_inputs = self._inputs(dataset.test_images[chosen])
-        self.test_targets = torch.from_numpy(dataset.labels("test", plan.labels)[chosen]).to(device)
-
-        self.step, self.checked, self.seconds = 0, 0, 0.0
-        self.diverged_at: int | None = None
-        self.rows: list[tuple[int, str, str, int | None, float]] = []
-        self.losses = torch.zeros(plan.steps, device=device)
-
-    @property
-    def finished(self) -> bool:
-        return bool(self.rows) and (self.step == self.plan.steps or self.diverged_at is not None)
-
-    def advance(self) -> None:
-        """Evaluate the untrained network; or make one update, and evaluate where that is due."""
-        start = time.perf_counter()
-        if not self.rows:
-            self._evaluate()
-        else:
-            self._update()
-            due = self.step in self.plan.eval_points
-            if due or self.step % _LOOK_EVERY == 0:
-                self._look_for_divergence()
-            if due and self.diverged_at is None:
-                self._evaluate()
-        self.seconds += time.perf_counter() - start
-
-    def _inputs(self, images: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.dataset.standardise(images)).to(self.device).reshape(-1, *self.shape)
-
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of the next update; the order of an epoch follows from the seed and its number alone."""
-        size = self.plan.batch_size
-        epoch, place = divmod(self.step, len(self.targets) // size)
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self.order = np.random.default_rng([*self.order_seed, epoch]).permutation(len(self.targets))
-        index = self.order[place * size : (place + 1) * size]
-        return self._inputs(self.dataset.train_images[index]), torch.from_numpy(self.targets[index]).to(self.device)
-
-    def _update(self) -> None:
-        inputs, targets = self._batch()
-        self.model.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(self.model(inputs), targets)
-        loss.backward()
-        self.optimizer.step()
-        self.losses[self.step] = loss.detach()
-        self.step += 1
-
-    def _look_for_divergence(self) -> None:
-        wrong = torch.nonzero(~torch.isfinite(self.losses[self.checked : self.step]))
-        if len(wrong):
-            self.step = self.diverged_at = self.checked + int(wrong[0]) + 1
-            self.rows.append((self.step, "train", "loss", None, float(self.losses[self.step - 1])))
-        self.checked = self.step
-
-    @torch.inference_mode()
-    def _evaluate(self) -> None:
-        self.model.eval()
-        if self.rows:
-            since = self.rows[-1][0]
-            self.rows.append((self.step, "train", "loss", None, float(self.losses[since : self.step].mean())))
-        logits = torch.cat([self.model(inputs) for inputs in self.test_inputs.split(_EVAL_BATCH)])
-        for metric, value in metrics.evaluate(logits, self.test_targets).items():
-            values = enumerate(value) if isinstance(value, list) else [(None, value)]
-            self.rows += [(self.step, "test", metric, label, number) for label, number in values]
-            if metric == "loss" and not math.isfinite(value):
-                self.diverged_at = self.step
-
-    def history(self) -> History:
-        frame = pd.DataFrame(self.rows, columns=COLUMNS).astype({"class": "Int64"})
-        losses = self.losses[: self.step].cpu().numpy()
-        return History(frame, losses, self.settings, self.model, self.seconds, self.diverged_at)
-
-    def save(self, path: Path) -> None:
-        """Write the state beside `path` and move it there, so that a crash leaves the old file whole."""
-        names = ("settings", "step", "checked", "seconds", "diverged_at", "rows", "losses")
-        state = {name: getattr(self, name) for name in names}
-        state |= {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        torch.save(state, part)
-        os.replace(part, path)
-
-    def restore(self, path: Path) -> None:
-        """Take up a saved state; raises ParameterError if it is not readable or of other settings."""
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            theirs = state["settings"]
-        except Exception as error:  # whatever torch.load makes of a file that is none of its own
-            raise ParameterError(f"checkpoint={str(path)!r}: cannot be read ({error}); delete it.") from error
-        differ = [key for key in self.settings | theirs if self.settings.get(key) != theirs.get(key)]
-        if differ:
-            says = "; ".join(f"{key} was {theirs.get(key)!r}, now {self.settings.get(key)!r}" for key in differ)
-            raise ParameterError(f"checkpoint={str(path)!r}: made with other settings ({says}); use another file.")
-        self.model.load_state_dict(state.pop("model"))
-        self.optimizer.load_state_dict(state.pop("optimizer"))
-        for name, value in state.items():
-            setattr(self, name, value)
+def _stack_size(spec: NetworkSpec) -> int:
+    """How many networks of `spec` are worth stacking."""
+    parameters = spec.width * (spec.input_size + (spec.depth - 1) * spec.width + spec.n_classes)
+    return max(1, min(_STACK_NETWORKS, _STACK_PARAMETERS // parameters))
 
 
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings as JSON would keep them, so that they can be stored and compared."""
-    return json.loads(json.dumps(settings, default=lambda value: getattr(value, "item", value.__repr__)()))
+def _even_parts(items: list, most: int) -> Iterator[list]:
+    """The items in order, in as few parts of at most `most` as possible, of equal length to within one."""
+    n_parts = -(-len(items) // most)
+    for part in range(n_parts):
+        yield items[part * len(items) // n_parts : (part + 1) * len(items) // n_parts]
+
+
+def _finish(run: Run, path: Path | None, save_every: float, progress: bool | None, title: str) -> None:
+    """Take a run from its checkpoint, if there is one, to its end; saving on the way, at the end and on interruption."""
+    if path is not None and path.exists():
+        run.restore(path)
+    saved, done_before, steps = time.perf_counter(), run.finished, run.plan.steps
+    bar = tqdm(total=steps, initial=run.step, desc=title, disable=None if progress is None else not progress)
+    with _held_interrupt() as interrupted, bar:
+        while not run.finished and not interrupted.is_set():
+            run.advance()
+            bar.update(run.step - bar.n)
+            if path is not None and time.perf_counter() - saved > save_every:
+                run.save(path)
+                saved = time.perf_counter()
+        if path is not None and not done_before:
+            run.save(path)
+    if interrupted.is_set():
+        resume = f"the same call goes on from there, with its checkpoint {path}" if path else "nothing was saved"
+        raise KeyboardInterrupt(f"training stopped after step {run.step} of {steps}: {resume}.")
 
 
 def _device(device: str | torch.device | None) -> torch.device:

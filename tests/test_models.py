@@ -51,6 +51,17 @@ def test_the_model_is_the_formula():
     np.testing.assert_allclose(model(x).detach().numpy(), want, atol=1e-5)
 
 
+def test_a_stack_is_its_networks_side_by_side():
+    spec = NetworkSpec(GELU, depth=3, width=7, n_classes=4, input_shape=(2, 3))
+    networks = [models.build(spec, InitSpec(2.0, 0.1), torch.Generator().manual_seed(seed)) for seed in range(3)]
+    x = torch.randn(3, 5, 2, 3)
+    want = torch.stack([network(one) for network, one in zip(networks, x, strict=True)])
+    torch.testing.assert_close(models.StackedMLP(networks)(x), want)
+    assert sum(p.numel() for p in models.StackedMLP(networks).parameters()) == 3 * sum(
+        p.numel() for p in networks[0].parameters()
+    )
+
+
 def test_pytorchs_own_initialisation_when_none_is_given():
     weight = models.build(NetworkSpec(RELU, depth=1, width=300))[1].weight
     assert weight.abs().max() <= 784**-0.5  # uniform within 1/sqrt(fan_in)

@@ -2,13 +2,14 @@ import math
 import signal
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import norm
 from torch import nn
 from torch.nn import functional as F
 
-from igbrepro import data, metrics, training
+from igbrepro import data, metrics, training, training_run
 from igbrepro.errors import ParameterError
 from igbrepro.models import build
 from igbrepro.network import InitSpec, NetworkSpec
@@ -95,8 +96,8 @@ def test_the_table_is_tidy():
 
 def test_every_epoch_uses_each_input_once_in_a_new_order(monkeypatch):
     seen = []
-    real = training._Run._batch
-    monkeypatch.setattr(training._Run, "_batch", lambda run: (batch := real(run), seen.append(batch[0]))[0])
+    real = training_run.Run._batch
+    monkeypatch.setattr(training_run.Run, "_batch", lambda run: (batch := real(run), seen.append(batch[0][0]))[0])
     train(steps=16)  # 500 // 60 = 8 batches an epoch
     first, second = torch.cat(seen[:8]), torch.cat(seen[8:])
     assert len(torch.unique(first, dim=0)) == len(torch.unique(second, dim=0)) == 480
@@ -124,20 +125,72 @@ def test_log_steps():
     assert points[0] == 0 and points[-1] == 10_000 and 20 <= len(points) <= 25
 
 
-def test_several_runs_are_the_single_ones_side_by_side(tmp_path):
-    networks = {"small": (SPEC, INIT), "chaotic": (SPEC, InitSpec(4.0, 0.1))}
-    both = training.train_many(networks, DATASET, seeds=iter([0, 1]), checkpoints=tmp_path, **SETTINGS)
-    assert both.runs[["run", "seed", "steps"]].values.tolist() == [
-        ["small", 0, 30],
-        ["small", 1, 30],
-        ["chaotic", 0, 30],
-        ["chaotic", 1, 30],
-    ]
-    assert both.runs["diverged_at"].isna().all()
-    part = both.frame.query("run == 'small' and seed == 1").drop(columns=["run", "seed"]).reset_index(drop=True)
-    assert part.equals(train(seed=1).frame)
-    again = training.train_many(networks, DATASET, seeds=[0, 1], checkpoints=tmp_path, **SETTINGS)
-    assert again.frame.equals(both.frame) and again.runs.equals(both.runs)  # the seconds too: nothing was run
+# Several runs
+
+NETWORKS = {
+    "a": (SPEC, INIT),
+    "relu": (NetworkSpec("relu", depth=2, width=16, input_shape=(20,)), InitSpec(2.0)),
+    "b": (SPEC, InitSpec(4.0, 0.1)),
+}
+
+
+@pytest.mark.parametrize("stack", [None, 1, 3])
+def test_several_runs_are_the_single_ones(stack):
+    many = training.train_many(NETWORKS, DATASET, seeds=iter([0, 5]), stack=stack, **SETTINGS)
+    keys = [(name, seed) for name in NETWORKS for seed in (0, 5)]
+    assert list(many.runs[["run", "seed"]].itertuples(index=False, name=None)) == keys
+    assert (many.runs["steps"] == 30).all() and many.runs["diverged_at"].isna().all()
+    for name, seed in keys:
+        ours = many.frame.query("run == @name and seed == @seed").drop(columns=["run", "seed"])
+        single = training.train(*NETWORKS[name], DATASET, seed=seed, **SETTINGS).frame
+        assert ours.drop(columns="value").reset_index(drop=True).equals(single.drop(columns="value"))
+        np.testing.assert_allclose(ours["value"], single["value"], atol=2e-5)
+
+
+def test_stacks_are_as_few_and_even_as_may_be():
+    assert list(training._even_parts(list("abcdefg"), 3)) == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
+    assert training._stack_size(NetworkSpec("tanh", 100, 1000)) == 1
+    assert training._stack_size(NetworkSpec("tanh", 100, 200)) == 7  # 4.1 million parameters each
+    assert training._stack_size(SPEC) == 16
+
+
+def test_stacks_resume_and_are_read_back(heeds_interrupts, monkeypatch, tmp_path):
+    def run():
+        return training.train_many(NETWORKS, DATASET, seeds=[0, 1], checkpoints=tmp_path, **SETTINGS)
+
+    with monkeypatch.context() as patch:
+        interrupt_in_update(patch, 13)
+        with pytest.raises(KeyboardInterrupt, match=r"step 13 of 30.*a-0\+3\.pt"):
+            run()
+    updates = count_updates(monkeypatch)
+    resumed = run()
+    assert updates == [*range(13, 30), *range(30)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a-0+3.pt", "relu-0+1.pt"]
+    updates.clear()
+    again = run()
+    assert not updates and again.frame.equals(resumed.frame) and again.runs.equals(resumed.runs)
+    assert training.train_many(NETWORKS, DATASET, seeds=[0, 1], **SETTINGS).frame.equals(resumed.frame)
+
+
+def test_one_diverging_network_leaves_the_rest_of_its_stack_alone():
+    spec = NetworkSpec("relu", depth=6, width=16, input_shape=(20,))
+    networks = {"calm": (spec, InitSpec(1.0)), "wild": (spec, InitSpec(30.0)), "lost": (spec, InitSpec(1e13))}
+    with pytest.warns(UserWarning) as warned:
+        many = training.train_many(networks, DATASET, seeds=[0], **SETTINGS | {"optimizer": "sgd", "lr": 0.1})
+    runs = many.runs.set_index("run")
+    assert runs.loc["calm", "diverged_at"] is pd.NA and runs.loc["calm", "steps"] == 30
+    assert 0 < runs.loc["wild", "diverged_at"] < 30 and runs.loc["wild", "steps"] == runs.loc["wild", "diverged_at"]
+    assert runs.loc["lost", "diverged_at"] == 0
+    assert [str(w.message).partition(",")[0] for w in warned] == ["wild", "lost"]
+    alone = training.train(*networks["calm"], DATASET, **SETTINGS | {"optimizer": "sgd", "lr": 0.1})
+    np.testing.assert_allclose(many.frame.query("run == 'calm'")["value"], alone.frame["value"], atol=2e-5)
+    assert many.frame.query("run == 'wild'")["step"].max() == runs.loc["wild", "diverged_at"]
+
+
+@pytest.mark.parametrize("change", [{"stack": 0}, {"seeds": []}, {"seeds": [-1]}, {"networks": {}}])
+def test_bad_settings_for_several_runs_are_refused(change):
+    with pytest.raises(ParameterError, match=next(iter(change)).rstrip("s")):
+        training.train_many(**{"networks": NETWORKS, "dataset": DATASET, "seeds": [0]} | SETTINGS | change)
 
 
 # Interruption and resumption
@@ -155,16 +208,16 @@ def interrupt_in_update(monkeypatch, number, times=1):
     """Ctrl-C in the middle of update `number`, before its loss."""
     calls = 0
 
-    def cross_entropy(*arguments):
+    def cross_entropy(*arguments, **options):
         nonlocal calls
         calls += 1
         if calls == number:
             for _ in range(times):
                 signal.raise_signal(signal.SIGINT)
-        return F.cross_entropy(*arguments)
+        return F.cross_entropy(*arguments, **options)
 
     patched = type("functional", (), {"cross_entropy": staticmethod(cross_entropy)})
-    monkeypatch.setattr(training, "F", patched)
+    monkeypatch.setattr(training_run, "F", patched)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -172,7 +225,7 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(heeds_interrupts, monkey
     path = tmp_path / "deep" / "run.pt"
     with monkeypatch.context() as patch:
         interrupt_in_update(patch, 13)
-        with pytest.raises(KeyboardInterrupt, match=rf"stopped after step 13 of 30.*{path}.*goes on"):
+        with pytest.raises(KeyboardInterrupt, match=rf"stopped after step 13 of 30: the same call goes on.*{path}"):
             train(checkpoint=path, optimizer=optimizer)
     updates = count_updates(monkeypatch)
     resumed = train(checkpoint=path, optimizer=optimizer)
@@ -183,8 +236,8 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(heeds_interrupts, monkey
 
 def count_updates(monkeypatch):
     updates = []
-    real = training._Run._update
-    monkeypatch.setattr(training._Run, "_update", lambda run: (updates.append(run.step), real(run)))
+    real = training_run.Run._update
+    monkeypatch.setattr(training_run.Run, "_update", lambda run: (updates.append(run.step), real(run)))
     return updates
 
 
@@ -205,14 +258,14 @@ def test_an_interrupt_without_checkpoint_says_that_nothing_was_saved(heeds_inter
 
 def test_a_crash_loses_only_the_steps_since_the_last_save(monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
-        real = training._Run._update
+        real = training_run.Run._update
 
         def crash(run):
             if run.step == 20:
                 raise RuntimeError("power cut")
             real(run)
 
-        patch.setattr(training._Run, "_update", crash)
+        patch.setattr(training_run.Run, "_update", crash)
         with pytest.raises(RuntimeError, match="power cut"):
             train(checkpoint=tmp_path / "run.pt", checkpoint_every=0)
     updates = count_updates(monkeypatch)
@@ -230,9 +283,7 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint(monkeypatch, tmp_path):
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", broken_save)
-    run = training._Run(
-        SPEC, INIT, DATASET, training._Plan(5, 60, 1e-2, "adam", 0, "parity", [], 200), torch.device("cpu")
-    )
+    run = training_run.Run(SPEC, [(INIT, 0)], DATASET, training_run.Plan(5, n_eval=200), torch.device("cpu"))
     with pytest.raises(OSError, match="disk full"):
         run.save(path)
     assert path.read_bytes() == old
@@ -281,7 +332,7 @@ def test_an_unreadable_checkpoint_is_refused(tmp_path, content):
 def diverging(**changes):
     spec, init = NetworkSpec("relu", depth=6, width=16, input_shape=(20,)), InitSpec(2.0)
     settings = SETTINGS | {"steps": 200, "optimizer": "sgd"} | changes
-    with pytest.warns(UserWarning, match="diverged: the loss at step"):
+    with pytest.warns(UserWarning, match="diverged, its loss at step"):
         return training.train(spec, init, DATASET, **settings)
 
 
@@ -308,10 +359,6 @@ def test_a_network_without_finite_logits_at_birth(recwarn):
     history = training.train(NetworkSpec("relu", 30, 16, input_shape=(20,)), InitSpec(1e4), DATASET, **SETTINGS)
     assert history.diverged_at == 0 and len(history.batch_losses) == 0
     assert np.isnan(history.series("max_class_fraction").loc[0])
-    many = training.train_many(
-        {"wild": (NetworkSpec("relu", 30, 16, input_shape=(20,)), InitSpec(1e4))}, DATASET, seeds=[0], **SETTINGS
-    )
-    assert many.runs["diverged_at"].tolist() == [0]
 
 
 # Bad settings
@@ -330,7 +377,7 @@ def test_a_network_without_finite_logits_at_birth(recwarn):
         ({"labels": "classes"}, "n_classes=2.*4 classes"),
         ({"eval_points": [31]}, "eval_points=.31."),
         ({"eval_points": [0.5]}, "whole steps"),
-        ({"n_eval": 500}, "n=500"),
+        ({"n_eval": 500}, "n_eval=500: class 0 has 100 inputs"),
         ({"device": "abacus"}, "device='abacus'"),
     ],
 )
