@@ -1,0 +1,91 @@
+"""What train() costs beyond the arithmetic: each against a bare PyTorch loop of the same model and batches, same run.
+
+OMP_NUM_THREADS=1 python -m pytest benchmarks/test_training.py --benchmark-enable -s
+"""
+
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from igbrepro import data, training
+from igbrepro.models import build
+from igbrepro.network import InitSpec, NetworkSpec
+
+INIT = InitSpec(1.986073, 0.1)  # tanh at the edge
+BATCH = 100
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return data.load("fashion-mnist-subset")
+
+
+def bare_seconds(spec, dataset, steps, **adam):
+    """The loop one would write by hand, on inputs standardised beforehand."""
+    inputs, labels = torch.from_numpy(dataset.inputs("train")), torch.from_numpy(dataset.labels("train", "parity"))
+    model = build(spec, INIT, torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, **adam)
+    order = torch.randperm(len(inputs))
+    start = time.perf_counter()
+    for step in range(steps):
+        index = order[step * BATCH % len(inputs) :][:BATCH]
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs[index]), labels[index]).backward()
+        optimizer.step()
+    return time.perf_counter() - start
+
+
+def our_seconds(spec, dataset, steps, n_eval=100):
+    """train() with the same updates; it evaluates n_eval inputs before and after."""
+    return training.train(spec, INIT, dataset, steps=steps, n_eval=n_eval, eval_points=[], device="cpu").seconds
+
+
+def alternate(functions, rounds=5):
+    """Seconds of each function, the least of several rounds taken in turn, so that a busy machine hits all alike."""
+    return np.min([[function() for function in functions] for _ in range(rounds)], axis=0)
+
+
+@pytest.mark.parametrize(("depth", "width", "steps"), [(100, 200, 20), (4, 64, 500)], ids=["deep", "tiny"])
+def test_overhead_against_a_bare_loop(benchmark, dataset, depth, width, steps):
+    spec = NetworkSpec("tanh", depth, width)
+    ours = partial(our_seconds, spec, dataset, steps)
+    bare = partial(bare_seconds, spec, dataset, steps, fused=True)
+    default = partial(bare_seconds, spec, dataset, steps)
+    our_time, bare_time, default_time = alternate([ours, bare, default])
+    benchmark.extra_info |= {
+        "ours over bare": our_time / bare_time,
+        "bare, default Adam, over ours": default_time / our_time,
+    }
+    benchmark.pedantic(ours, rounds=1)
+    overhead = (our_time - bare_time) / steps
+    assert overhead < 0.5e-3 or our_time < 1.1 * bare_time, f"{overhead * 1e3:.2f} ms a step"
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "steps", "gain"), [(100, 200, 8, 1.05), (10, 32, 100, 2)], ids=["deep", "tiny"]
+)
+def test_a_stack_is_faster_than_one_after_the_other(benchmark, dataset, depth, width, steps, gain):
+    networks = {"edge": (NetworkSpec("tanh", depth, width), INIT)}
+    settings = {"steps": steps, "n_eval": 100, "eval_points": [], "device": "cpu", "seeds": range(6)}
+
+    def seconds(stack):
+        return training.train_many(networks, dataset, stack=stack, **settings).runs["seconds"].sum()
+
+    stacked, single = alternate([lambda: seconds(6), lambda: seconds(1)], rounds=4)
+    benchmark.extra_info["one after the other over stacked"] = single / stacked
+    benchmark.pedantic(seconds, args=(6,), rounds=1)
+    assert single > gain * stacked
+
+
+def test_evaluation_is_a_small_part_of_a_run(benchmark, dataset):
+    """25 evaluations of 1,000 inputs, as the chapter takes them, against the 300 updates between them."""
+    spec = NetworkSpec("tanh", depth=100, width=200)
+    evaluating = partial(our_seconds, spec, dataset, 0, n_eval=1000)
+    updating = partial(bare_seconds, spec, dataset, 12, fused=True)
+    one_evaluation, twelve_updates = alternate([evaluating, updating], rounds=3)
+    benchmark.pedantic(evaluating, rounds=1)
+    assert one_evaluation < 0.5 * twelve_updates
