@@ -31,19 +31,19 @@ def write_preset(root: Path, preset: str, **parameters: dict) -> None:
     (root / "presets" / f"{preset}.yml").write_text(yaml.safe_dump(entries))
 
 
-def snakemake(*arguments: str, **config: object) -> subprocess.CompletedProcess:
-    """Run the repository's workflow; output holds both streams in the order of writing."""
+def snakemake(target: str, *options: str, **config: object) -> subprocess.CompletedProcess:
+    """Run the repository's workflow; stdout holds both streams in the order of writing."""
     settings = [f"{key}={value}" for key, value in config.items()]
     command = [
         sys.executable,
         "-m",
         "snakemake",
+        target,
         "--cores",
         str(os.cpu_count()),
+        *options,
         "--config",
         *settings,
-        "--",
-        *arguments,
     ]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
@@ -65,6 +65,6 @@ def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if given := os.environ.get("IGBREPRO_BOOK_HTML"):
         return Path(given).resolve()
     out = tmp_path_factory.mktemp("smoke") / "book"
-    run = snakemake(preset="smoke", out=out)
+    run = snakemake("html", preset="smoke", out=out)
     assert run.returncode == 0, f"the smoke book does not build:\n{run.stdout[-6000:]}"
     return out / "html"

@@ -121,13 +121,13 @@ def test_the_whole_workflow_on_toys(toys, tmp_path):
         write_notebook(path, "seed = 1", f"raise RuntimeError('planted in {path.stem}')")
     write_preset(toys, "smoke")
 
-    def run(*options):
-        return snakemake(*options, preset="smoke", notebooks=toys, out=out)
+    def run():
+        return snakemake("executed", preset="smoke", notebooks=toys, out=out)
 
     def times():
         return {p.name.split(".")[0]: p.stat().st_mtime_ns for p in out.rglob("*.record.json")}
 
-    first = run("executed")
+    first = run()
     assert first.returncode != 0
     assert "4 notebooks, 0.4 minutes of computing" in first.stdout
     last = first.stdout.rstrip().splitlines()[-4:]
@@ -141,18 +141,18 @@ def test_the_whole_workflow_on_toys(toys, tmp_path):
 
     for path in broken:
         write_notebook(path, "seed = 1", "print('mended')")
-    mended = run("executed")
+    mended = run()
     assert mended.returncode == 0, mended.stdout
     after = times()
     assert set(after) == {"01_good", "02_other", "00_breaks", "03_breaks"}
     assert {name: after[name] for name in before} == before
 
-    again = run("executed")
+    again = run()
     assert again.returncode == 0 and "Nothing to be done" in again.stdout
     assert "minutes of computing" not in again.stdout
 
     write_preset(toys, "smoke", **{"02_other": {"seed": 7}})
-    changed = run("executed")
+    changed = run()
     assert changed.returncode == 0, changed.stdout
     final = times()
     assert [name for name in final if final[name] != after[name]] == ["02_other"]
@@ -168,3 +168,11 @@ def test_the_whole_workflow_on_toys(toys, tmp_path):
 def test_the_workflow_refuses_unknown_names(tmp_path, config, words):
     run = snakemake("executed", out=tmp_path, **config)
     assert run.returncode != 0 and words in run.stdout
+
+
+@pytest.mark.parametrize(("preset", "checked"), [("laptop", True), ("smoke", False)])
+def test_only_the_laptop_preset_is_held_to_the_register(toys, tmp_path, preset, checked):
+    plan = snakemake("html", "--dry-run", "--quiet", "host", preset=preset, notebooks=toys, out=tmp_path)
+    assert plan.returncode == 0, plan.stdout
+    steps = {line.split()[1].rstrip(":") for line in plan.stdout.splitlines() if line.startswith("rule ")}
+    assert steps == {"notebook", "pages", "html"} | ({"register"} if checked else set())
