@@ -196,7 +196,7 @@ def _even_parts(items: list, most: int) -> Iterator[list]:
 
 
 def _finish(run: Run, path: Path | None, save_every: float, progress: bool | None, title: str) -> None:
-    """Take a run from its checkpoint, if there is one, to its end; saving on the way, at the end and on interruption."""
+    """Take a run from its checkpoint, if there is one, to its end; save it on the way, there, and when interrupted."""
     if path is not None and path.exists():
         run.restore(path)
     saved, done_before, steps = time.perf_counter(), run.finished, run.plan.steps
