@@ -76,10 +76,10 @@ def test_pair_correlation_keeps_its_digits_next_to_one(angle):
 @pytest.mark.parametrize("method", ["gram", "dense"])
 def test_estimators_are_unbiased_at_every_number_of_inputs(method):
     """Independent inputs, mean square 1: sigma_y2 = sigma_w2 and sigma_mu2 = sigma_b2 in the first layer, for any n."""
-    for n in (2, 3, 20):
+    for n in (2, 20):
         result = simulate_ensemble(
             net("tanh", 1, 40), InitSpec(1.5, 0.3), lambda rng, n=n: gaussian_inputs(n, 16, rng),
-            n_networks=500, seed=n, method=method, n_heads=1,
+            n_networks=400, seed=n, method=method, n_heads=1,
         )  # fmt: skip
         assert_agrees(result.sigma_y2[:, 0], 1.5, resolution=0.03)
         assert_agrees(result.sigma_mu2[:, 0], 0.3, resolution=0.2)
