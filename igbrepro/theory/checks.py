@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from igbrepro.errors import ParameterError
 
+_LARGEST = np.finfo(float).max
+
 
 def finite(name: str, value: ArrayLike, low: float, high: float = np.inf, *, open_low: bool = False) -> np.ndarray:
     """`value` as a float64 array.  Raises ParameterError unless it is finite and in [low, high] or (low, high]."""
@@ -16,10 +18,12 @@ def finite(name: str, value: ArrayLike, low: float, high: float = np.inf, *, ope
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
         raise ParameterError(f"{name}={value!r}: need a number or an array of numbers.") from None
-    bad = ~np.isfinite(array) | (array < low) | (array > high) | (open_low & (array == low))
-    if np.any(bad):
-        asked = f"{'>' if open_low else '>='} {low:g}" if np.isinf(high) else f"in [{low:g}, {high:g}]"
-        raise ParameterError(f"{name}={array[bad].flat[0]:g}: need finite numbers {asked}.")
+    above = array > low if open_low else array >= max(low, -_LARGEST)
+    good = above & (array <= min(high, _LARGEST))  # false for nan
+    if not good.all():
+        below = f"{'>' if open_low else '>='} {low:g}" if np.isfinite(low) else ""
+        asked = f"in {'(' if open_low else '['}{low:g}, {high:g}]" if np.isfinite(high) else below
+        raise ParameterError(f"{name}={float(array[~good].flat[0])!r}: need finite numbers {asked}".rstrip() + ".")
     return array
 
 
