@@ -19,8 +19,8 @@ from igbrepro.errors import NotConverged
 from igbrepro.theory.gaussian import expectation, pair_expectation
 from igbrepro.theory.kernels import Array, Kernel, correlation_gap
 
-# number of terms and step of the rule: enough for tanh up to q of about 1, 5 and 20
-SERIES = ((96, 0.14), (512, 0.07), (2048, 0.036))
+# number of terms and step of the rule: enough for tanh up to q of about 1.6, 5 and 17
+SERIES = ((192, 0.14), (640, 0.07), (2048, 0.036))
 SERIES_ERROR = 1e-12
 LINEAR_GAP = 1e-18  # below this 1 - c, the pair quadrature's difference is replaced by its linear limit
 
@@ -78,7 +78,8 @@ class Smooth(Kernel):
             return np.sum(a * self._coefficients(small[i], tier) * (1 - gap[i, None]) ** np.arange(a.shape[1]), axis=1)
 
         def quadrature(i: Array) -> Array:
-            return pair_expectation(lambda x, y: self.function(x) * self.function(y), large[i], small[i], gap[i])
+            size = np.sqrt(self.second_moment(large[i]) * self.second_moment(small[i]))
+            return pair_expectation(lambda x, y: self.function(x) * self.function(y), large[i], small[i], gap[i], size)
 
         return self._by_tier(large, series, quadrature).reshape(s.shape)
 
@@ -108,8 +109,9 @@ class Smooth(Kernel):
 
         def quadrature(i: Array) -> Array:
             return pair_expectation(
-                lambda x, y: self.derivative(x) * self.derivative(y), variance[i], variance[i], gap[i]
-            )
+                lambda x, y: self.derivative(x) * self.derivative(y),
+                variance[i], variance[i], gap[i], self.square_slope(variance[i]),
+            )  # fmt: skip
 
         return self._by_tier(variance, series, quadrature).reshape(q.shape)
 
@@ -141,15 +143,18 @@ class Smooth(Kernel):
     def _by_tier(self, q: Array, series: Callable, quadrature: Callable) -> Array:
         """Values over q (m,): series(i, a, tier) at the indices i whose series is complete, else quadrature(i)."""
         out, left = np.full(q.shape, np.nan), np.arange(q.size)
+        whole = q * self.square_slope(q)
         for tier, (n_terms, _) in enumerate(SERIES):
             rows = 1_000_000 // n_terms
             for start in range(0, left.size, rows):
                 part = left[start : start + rows]
-                a, whole = self._coefficients(q[part], tier), q[part] * self.square_slope(q[part])
-                complete = np.abs(whole - a**2 @ np.arange(n_terms)) <= SERIES_ERROR * whole
-                if complete.any():
-                    out[part[complete]] = series(part[complete], a[complete], tier)
+                a = self._coefficients(q[part], tier)
+                complete = np.abs(whole[part] - a**2 @ np.arange(n_terms)) <= SERIES_ERROR * whole[part]
+                done = part[complete]
+                if done.size:
+                    out[done] = series(done, a[complete], tier)
             left = left[np.isnan(out[left])]
-        if left.size:
-            out[left] = quadrature(left)
+            if not left.size:
+                return out
+        out[left] = quadrature(left)
         return out

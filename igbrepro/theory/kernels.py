@@ -31,11 +31,17 @@ def correlation_gap(q_a: Array, q_b: Array, cov: Array) -> Array:
     return np.clip(1 - np.divide(cov, norm, out=np.zeros(np.broadcast(norm, cov).shape), where=norm > 0), 0, 2)
 
 
-def _sine_minus_arc(theta: Array) -> Array:
-    """sin(theta) - theta cos(theta) for theta in [0, pi], to full relative accuracy (theta^3/3 near zero)."""
+def _angle(s: Array) -> Array:
+    """The angle whose cosine is 1 - s."""
+    return 2 * np.arcsin(np.sqrt(s / 2))
+
+
+def _sine_minus_arc(s: Array) -> Array:
+    """sin(theta) - theta cos(theta) for the angle of s, to full relative accuracy (theta^3/3 near zero)."""
+    theta = _angle(s)
     t2 = theta * theta
     series = theta * t2 * (1 / 3 - t2 * (1 / 30 - t2 * (1 / 840 - t2 * (1 / 45360 - t2 * (1 / 3991680)))))
-    return np.where(theta < 0.3, series, np.sin(theta) - theta * np.cos(theta))
+    return np.where(theta < 0.3, series, np.sqrt(s * (2 - s)) - theta * (1 - s))
 
 
 class Kernel:
@@ -76,17 +82,15 @@ class PiecewiseLinear(Kernel):
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
         s = correlation_gap(q_a, q_b, cov)
         kink = (1 - self.slope) ** 2 / (2 * np.pi) * np.sqrt(q_a) * np.sqrt(q_b)
-        near, opposite = 2 * np.arcsin(np.sqrt(s / 2)), 2 * np.arcsin(np.sqrt(1 - s / 2))
-        positive = (1 + self.slope**2) / 2 * cov + kink * _sine_minus_arc(near)
-        return np.where(s <= 1, positive, self.slope * cov + kink * _sine_minus_arc(opposite))
+        positive = (1 + self.slope**2) / 2 * cov + kink * _sine_minus_arc(s)
+        return np.where(s <= 1, positive, self.slope * cov + kink * _sine_minus_arc(2 - s))
 
     def deviation(self, q: Array, s: Array) -> Array:
         kink = (1 - self.slope) ** 2 / (2 * np.pi)
-        return q * ((1 + self.slope**2) / 2 * s - kink * _sine_minus_arc(2 * np.arcsin(np.sqrt(s / 2))))
+        return q * ((1 + self.slope**2) / 2 * s - kink * _sine_minus_arc(s))
 
     def slope_covariance(self, q: Array, s: Array) -> Array:
-        angle = 2 * np.arcsin(np.sqrt(s / 2))
-        return (1 + self.slope**2) / 2 - (1 - self.slope) ** 2 / (2 * np.pi) * angle + np.zeros_like(q)
+        return (1 + self.slope**2) / 2 - (1 - self.slope) ** 2 / (2 * np.pi) * _angle(s) + np.zeros_like(q)
 
 
 @dataclass(frozen=True)
