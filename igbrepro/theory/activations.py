@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ import numpy as np
 from scipy.special import erf, ndtr
 
 from igbrepro.errors import ParameterError
+from igbrepro.theory.checks import finite
 from igbrepro.theory.hermite import Smooth
 from igbrepro.theory.kernels import Erf, Gelu, Kernel, PiecewiseLinear
 
@@ -53,9 +55,8 @@ def _piecewise_linear(name: str, slope: float) -> Activation:
 
 def LEAKY_RELU(slope: float = 0.01) -> Activation:
     """max(x, slope x): ReLU at slope 0, linear at slope 1.  Raises ParameterError for a slope that is not finite."""
-    if not np.isfinite(slope):
-        raise ParameterError(f"slope={slope!r}: need a finite number.")
-    return _piecewise_linear(f"leaky_relu({float(slope):g})", float(slope))
+    slope = float(finite("slope", slope, -np.inf))
+    return _piecewise_linear(f"leaky_relu({slope!r})", slope)
 
 
 def _gelu_derivative(x: np.ndarray) -> np.ndarray:
@@ -85,10 +86,7 @@ def get_activation(activation: Activation | str) -> Activation:
     name = str(activation).strip().lower().replace(" ", "")
     if name in _BY_NAME:
         return _BY_NAME[name]
-    head, _, argument = name.rstrip(")").partition("(")
-    try:
-        if head == "leaky_relu":
-            return LEAKY_RELU(float(argument)) if argument else LEAKY_RELU()
-    except ValueError:
-        pass
+    leaky = re.fullmatch(r"leaky_relu(?:\(([-+.\de]+)\))?", name)
+    if leaky:
+        return LEAKY_RELU(leaky[1]) if leaky[1] else LEAKY_RELU()
     raise ParameterError(f"activation={activation!r}: unknown; choose from {', '.join(_BY_NAME)}, leaky_relu(a).")
