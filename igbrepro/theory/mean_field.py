@@ -10,15 +10,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize.elementwise import find_root
+from scipy.optimize.elementwise import find_minimum, find_root
 
 from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.checks import finite, no_pool, whole
 from igbrepro.theory.gaussian import expectation
 
-TINY = 1e-14  # without bias, a variance that falls below this counts as vanished
+TINY = 1e-14  # without bias, a variance whose fixed point lies below this counts as vanishing
+SMALLEST_Q = 1e-200  # below this phi is linear, and the correlation map is taken here
 MARGIN = 1e-12  # how far chi must exceed 1 for a correlation fixed point below 1
+
+
+MARCH = 1.5  # steps in log q of the search for a fixed point
+ROUNDING = 1e-14  # relative growth of q that cannot be told from none
 
 
 class _Correlated:
@@ -58,7 +63,10 @@ class Trajectory(_Correlated):
 
 @dataclass(frozen=True)
 class DepthScales:
-    """e-folding depths of the variance (xi_q), the correlation (xi_c), the gradient (xi_gradient); inf at an edge."""
+    """e-folding depths of the variance (xi_q), the correlation (xi_c), the gradient (xi_gradient); inf at an edge.
+
+    Where the variance diverges, xi_q is the depth over which it grows by a factor e.
+    """
 
     xi_q: np.ndarray
     xi_c: np.ndarray
@@ -71,7 +79,8 @@ class MeanField:
     activation: an Activation or its name.
     sigma_w2 > 0, sigma_b2 >= 0: raw variances; arrays broadcast with each other and with every method's arguments.
     pool: None (single-node activations).
-    Raises ParameterError for values outside these ranges or not finite.
+    Raises ParameterError for values outside these ranges or not finite, or shapes that do not broadcast. Methods take
+    variances up to 1e8 (1e100 for activations with closed forms); larger results count as infinite.
     Source: Poole et al. 2016, eqs. (3) and (5); Schoenholz et al. 2017, eqs. (3) to (9).
     """
 
@@ -82,37 +91,46 @@ class MeanField:
         self.activation = get_activation(activation)
         self.sigma_w2 = finite("sigma_w2", sigma_w2, 0, open_low=True)
         self.sigma_b2 = finite("sigma_b2", sigma_b2, 0)
-        self.shape = np.broadcast_shapes(self.sigma_w2.shape, self.sigma_b2.shape)
+        try:
+            self.shape = np.broadcast_shapes(self.sigma_w2.shape, self.sigma_b2.shape)
+        except ValueError:
+            raise ParameterError(
+                f"sigma_w2 of shape {self.sigma_w2.shape}, sigma_b2 of shape {self.sigma_b2.shape}: "
+                "need shapes that broadcast, such as (n,) and (m, 1)."
+            ) from None
 
     def __repr__(self) -> str:
         return f"MeanField({self.activation.name}, sigma_w2={self.sigma_w2}, sigma_b2={self.sigma_b2})"
 
     def q_map(self, q: ArrayLike) -> np.ndarray:
         """Variance after one more layer, sigma_w2 E[phi^2] + sigma_b2, from the variance q >= 0."""
-        return self._q_map(finite("q", q, 0))
+        return self._q_map(finite("q", q, 0, self._largest_q))
 
     def cov_map(self, q_a: ArrayLike, q_b: ArrayLike, cov: ArrayLike) -> np.ndarray:
         """Covariance after one more layer for two inputs of variances q_a, q_b and covariance cov.
 
         Raises ParameterError unless |cov| <= sqrt(q_a q_b).
         """
-        q_a, q_b, cov = finite("q_a", q_a, 0), finite("q_b", q_b, 0), finite("cov", cov, -np.inf)
-        if np.any(np.abs(cov) > np.sqrt(q_a * q_b) * (1 + 1e-12)):
-            raise ParameterError(f"cov={cov!r}: a covariance is at most sqrt(q_a q_b) in size; pass cov, not c.")
+        top = self._largest_q
+        q_a, q_b, cov = finite("q_a", q_a, 0, top), finite("q_b", q_b, 0, top), finite("cov", cov, -np.inf)
+        excess = np.abs(cov) - np.sqrt(q_a) * np.sqrt(q_b) * (1 + 1e-12)
+        if np.any(excess > 0):
+            worst = float(np.broadcast_to(cov, excess.shape)[excess > 0].flat[0])
+            raise ParameterError(f"cov={worst!r}: a covariance is at most sqrt(q_a q_b) in size; pass cov, not c.")
         return self.sigma_w2 * self.activation.kernel.covariance(q_a, q_b, cov) + self.sigma_b2
 
     def c_map(self, c: ArrayLike, q: ArrayLike) -> np.ndarray:
         """Correlation after one more layer, for two inputs of correlation c in [-1, 1] and equal variances q > 0."""
-        c, q = finite("c", c, -1, 1), finite("q", q, 0, open_low=True)
+        c, q = finite("c", c, -1, 1), np.maximum(finite("q", q, 0, self._largest_q, open_low=True), SMALLEST_Q)
         after = self._q_map(q)
         high = 1 - self.sigma_w2 * self.activation.kernel.deviation(q, 1 - c) / after
-        if np.all(c > 0):
-            return high
-        return np.where(c > 0, high, self.cov_map(q, q, c * q) / after)
+        if not np.all(c > 0.5):
+            high = np.where(c > 0.5, high, self.cov_map(q, q, c * q) / after)
+        return np.clip(high, -1, 1)
 
     def chi(self, q: ArrayLike) -> np.ndarray:
-        """Gradient multiplier sigma_w2 E[phi'^2] at variance q: mean squared gradients grow by chi a layer."""
-        q = np.minimum(np.asarray(q, dtype=float), self._largest_q)
+        """Gradient multiplier sigma_w2 E[phi'^2] at q in [0, inf]: mean squared gradients grow by chi a layer."""
+        q = finite("q", np.minimum(q, self._largest_q), 0)
         return self.sigma_w2 * self.activation.kernel.square_slope(q)
 
     def trajectory(self, depth: int, q0: ArrayLike = 1.0, c0: ArrayLike = 0.0) -> Trajectory:
@@ -121,7 +139,7 @@ class MeanField:
         depth >= 1; q0 >= 0 and c0 in [-1, 1] broadcast with the parameters to shape (...,).
         Returns arrays of shape (depth + 1, ...), index 0 the start.  Raises ParameterError outside these ranges.
         """
-        depth, q0, c0 = whole("depth", depth, 1), finite("q0", q0, 0), finite("c0", c0, -1, 1)
+        depth, q0, c0 = whole("depth", depth, 1), finite("q0", q0, 0, self._largest_q), finite("c0", c0, -1, 1)
         shape = np.broadcast_shapes(self.shape, q0.shape, c0.shape)
         q, s = np.empty((depth + 1, *shape)), np.empty((depth + 1, *shape))
         q[0], s[0] = q0, 1 - c0
@@ -136,7 +154,7 @@ class MeanField:
         network, or tanh without bias at sigma_w2 <= 1, whose q vanishes) every c is kept; c is then given as its limit
         for sigma_b2 -> 0, which is 1. Homogeneous activations without bias at chi = 1 keep q0.
         """
-        q0 = finite("q0", q0, 0, open_low=True)
+        q0 = finite("q0", q0, 0, self._largest_q, open_low=True)
         shape = np.broadcast_shapes(self.shape, q0.shape)
         q0, w2, b2 = (np.broadcast_to(v, shape) for v in (q0, self.sigma_w2, self.sigma_b2))
         flat = MeanField(self.activation, sigma_w2=w2.ravel(), sigma_b2=b2.ravel())
@@ -158,7 +176,8 @@ class MeanField:
         phi, kernel = self.activation, self.activation.kernel
         q = np.clip(at.q, TINY, self._largest_q)
         q_slope = self.sigma_w2 * expectation(lambda x: phi(x) * phi.derivative(x) * x, q) / q
-        c_slope = self.sigma_w2 * q * kernel.slope_covariance(q, at.one_minus_c) / self._q_map(q)
+        after = self.sigma_w2 * kernel.second_moment(q) + self.sigma_b2
+        c_slope = self.sigma_w2 * q * kernel.slope_covariance(q, at.one_minus_c) / after
 
         def scale(slope: np.ndarray) -> np.ndarray:
             rate = np.abs(np.log(slope))
@@ -176,11 +195,14 @@ class MeanField:
 
     def _step(self, q: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(q, 1 - c) one layer on; 1 - c is kept where the variance has vanished."""
-        now = np.minimum(q, self._largest_q)
-        after = self.sigma_w2 * self.activation.kernel.second_moment(now) + self.sigma_b2
-        lost = self.sigma_w2 * self.activation.kernel.deviation(now, s)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(q >= self._largest_q, np.inf, after), np.where(after > 0, lost / after, s)
+        kernel = self.activation.kernel
+        now = np.minimum(np.maximum(q, SMALLEST_Q), kernel.largest_q)
+        after = self.sigma_w2 * kernel.second_moment(now) + self.sigma_b2
+        gap = self.sigma_w2 * kernel.deviation(now, s) / after
+        if (now != q).any():
+            after = self._q_map(q)
+            gap = np.where(after > 0, gap, s)
+        return after, gap
 
     def _fixed_q(self, q0: np.ndarray) -> np.ndarray:
         """The fixed point of the q-map that iteration from q0 runs into; all arrays have shape (m,)."""
@@ -191,23 +213,35 @@ class MeanField:
                 settled = np.where(gain < 1, b2 / (1 - gain), np.inf)
             return np.where((b2 == 0) & (np.abs(gain - 1) < MARGIN), q0, settled)
 
-        def growth(log_q: np.ndarray, w2: np.ndarray, b2: np.ndarray) -> np.ndarray:
-            q = np.exp(log_q)
-            return (w2 * kernel.second_moment(q) + b2) / q - 1
+        sign = np.where(w2 * kernel.second_moment(q0) + b2 > q0, 1.0, -1.0)
 
-        here, q = np.log(q0), np.full(q0.shape, np.nan)
-        upward = growth(here, w2, b2) > 0
-        low, high, moving = here.copy(), here.copy(), np.arange(q0.size)
-        while moving.size:  # march in the direction of the iteration until the growth changes sign
-            up = upward[moving]
-            last = np.where(up, high[moving], low[moving])
-            front = np.minimum(np.where(up, last + 1.5, last - 1.5), np.log(self._largest_q))
-            low[moving], high[moving] = np.minimum(last, front), np.maximum(last, front)
-            q[moving[front >= np.log(self._largest_q)]] = np.inf
-            q[moving[front < np.log(1e-30)]] = 0.0
-            crossed = (growth(front, w2[moving], b2[moving]) > 0) != up
-            moving = moving[~crossed & np.isnan(q[moving])]
-        open_ = np.isnan(q)
-        root = find_root(growth, (low[open_], high[open_]), args=(w2[open_], b2[open_]), tolerances={"xatol": 1e-15})
-        q[open_] = np.exp(root.x)
+        def pace(x: np.ndarray, sign: np.ndarray, w2: np.ndarray, b2: np.ndarray) -> np.ndarray:
+            """Relative growth of q = exp(sign x), positive while iteration moves towards larger x."""
+            q = np.exp(sign * x)
+            return sign * ((w2 * kernel.second_moment(q) + b2) / q - 1)
+
+        start, end = sign * np.log(q0), np.where(sign > 0, np.log(self._largest_q), -np.log(1e-30))
+        q, moving = np.where(sign > 0, np.inf, 0.0), np.arange(q0.size)
+        low, high, found = start.copy(), end.copy(), np.zeros(q.shape, dtype=bool)
+        back, here = start - MARCH, start
+        pace_back, pace_here = (pace(x, sign, w2, b2) for x in (back, here))
+        while moving.size:  # march until the pace changes sign, or touches zero in a dip between three steps
+            args = sign[moving], w2[moving], b2[moving]
+            front = np.minimum(here + MARCH, end[moving])
+            pace_front = pace(front, *args)
+            crossed = pace_front < -ROUNDING
+            low[moving], high[moving] = here, front
+            dip = np.flatnonzero(~crossed & (pace_here <= pace_back) & (pace_here < pace_front - ROUNDING))
+            if dip.size:
+                bottom = find_minimum(pace, (back[dip], here[dip], front[dip]), args=tuple(v[dip] for v in args))
+                through = (bottom.f_x < -ROUNDING) & (bottom.x > start[moving[dip]])
+                dip, x = dip[through], bottom.x[through]
+                low[moving[dip]] = np.where(x > here[dip], here[dip], np.maximum(back[dip], start[moving[dip]]))
+                high[moving[dip]], crossed[dip] = x, True
+            found[moving[crossed]] = True
+            on = ~crossed & (front < end[moving])
+            back, pace_back, here, pace_here, moving = here[on], pace_here[on], front[on], pace_front[on], moving[on]
+        args = sign[found], w2[found], b2[found]
+        root = find_root(pace, (low[found], high[found]), args=args, tolerances={"xatol": 1e-15})
+        q[found] = np.exp(args[0] * np.where(root.success, root.x, low[found]))
         return np.where((b2 == 0) & (q < TINY), 0.0, q)
