@@ -16,7 +16,7 @@ from igbrepro.theory.checks import finite, no_pool
 from igbrepro.theory.mean_field import FixedPoint, MeanField
 
 EDGE_TOLERANCE = 1e-6
-_LOG_Q = np.linspace(np.log(1e-16), np.log(1e4), 400)
+_LOG_Q = np.array_split(np.linspace(np.log(1e-30), np.log(1e4), 320), 20)
 
 
 class Phase(IntEnum):
@@ -66,7 +66,7 @@ def critical_sigma_w2(
         return np.full(sigma_b2.shape, 1 / kept)[()]
     if criterion == "signal":
         raise ParameterError(
-            f'criterion="signal" selects no value for {activation.name}: every sigma_w2 has a variance q that it keeps, '
+            f'criterion="signal" selects no value for {activation.name}: every sigma_w2 has a variance that it keeps, '
             'see MeanField.fixed_point; use criterion="gradient".'
         )
     return _line(activation, sigma_b2, lambda q: 1 / kernel.square_slope(q))
@@ -99,12 +99,18 @@ def _line(activation: Activation, sigma_b2: np.ndarray, sigma_w2_at: Callable[[n
     def excess(log_q: np.ndarray, target: np.ndarray) -> np.ndarray:
         return sigma_b2_at(np.exp(log_q)) - target
 
-    target = sigma_b2.ravel()
-    reached = sigma_b2_at(np.exp(_LOG_Q)) >= target[:, None]
+    target, grid, bias = sigma_b2.ravel(), np.empty(0), np.empty(0)
+    for block in _LOG_Q:
+        grid, bias = np.append(grid, block), np.append(bias, sigma_b2_at(np.exp(block)))
+        if bias.max() > target.max(initial=0):
+            break
+    if bias[bias != 0][:1] < 0:  # q -> 0 is a point of the line only if a line sets out from there
+        bias = np.where(np.cumsum(bias != 0) == 0, -np.inf, bias)
+    reached = bias >= target[:, None]
     first = np.argmax(reached, axis=1)
-    log_q = np.where(reached.any(axis=1), _LOG_Q[first], np.nan)
+    log_q = np.where(reached.any(axis=1), grid[first], np.nan)
     inner = first > 0
-    bracket = (_LOG_Q[first[inner] - 1], _LOG_Q[first[inner]])
+    bracket = (grid[first[inner] - 1], grid[first[inner]])
     log_q[inner] = find_root(excess, bracket, args=(target[inner],), tolerances={"xatol": 1e-15}).x
     found, line = ~np.isnan(log_q), np.full(target.shape, np.nan)
     line[found] = sigma_w2_at(np.exp(log_q[found]))
