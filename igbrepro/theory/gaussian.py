@@ -81,8 +81,8 @@ def pair_expectation(
     """E[f(x, y)] for jointly normal x, y with variances q_a, q_b and correlation c, elementwise.
 
     The correlation enters as 1 - c in [0, 2], so that nothing is lost next to c = 1. The inner integral, over y given
-    x, is split where y = 0.  Shapes (...,) broadcast; returns their common shape.  Raises as `expectation`; errors count
-    in proportion to E|f|, or to `scale` if that is larger.
+    x, is split where y = 0.  Shapes (...,) broadcast; returns their common shape.  Raises as `expectation`; errors
+    count in proportion to E|f|, or to `scale` if that is larger.
     """
     q_a, q_b, s = finite("q_a", q_a, 0), finite("q_b", q_b, 0), finite("one_minus_c", one_minus_c, 0, 2)
     q_a, q_b, s, scale = np.broadcast_arrays(q_a, q_b, s, scale)
@@ -110,9 +110,18 @@ def pair_expectation(
 
 
 def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, rho: ArrayLike) -> np.ndarray:
-    """P(x < h, y < k) for standard normal x, y with correlation rho, |rho| < 1; by Owen's T function, elementwise."""
-    h, k, rho = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (h, k, rho)))
-    h, k = np.where(h == 0, 1e-300, h), np.where(k == 0, 1e-300, k)
-    root = np.sqrt((1 - rho) * (1 + rho))
-    t = owens_t(h, (k - rho * h) / (h * root)) + owens_t(k, (h - rho * k) / (k * root))
-    return np.maximum((ndtr(h) + ndtr(k)) / 2 - t - 0.5 * (h * k < 0), 0.0)
+    """P(x < h, y < k) for standard normal x, y with correlation rho in [-1, 1]; elementwise over broadcast shapes.
+
+    h, k may be infinite.  Raises ParameterError for a rho outside its range.
+    """
+    return bivariate_normal_cdf_gap(h, k, 1 - finite("rho", rho, -1, 1))
+
+
+def bivariate_normal_cdf_gap(h: ArrayLike, k: ArrayLike, gap: ArrayLike) -> np.ndarray:
+    """The same at correlation 1 - gap, accurate as gap -> 0; by Owen's T function."""
+    h, k = (np.clip(v, -40, 40) + 0.0 for v in (h, k))  # beyond 40 the tail is zero in float64; no negative zeros
+    h, k = np.where(h == 0, 1e-100, h), np.where(k == 0, 1e-100, k)
+    root = np.sqrt(np.maximum(gap, 1e-300) * np.maximum(2 - np.asarray(gap), 1e-300))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        t = owens_t(h, (k - h + gap * h) / (h * root)) + owens_t(k, (h - k + gap * k) / (k * root))
+    return np.maximum((ndtr(h) + ndtr(k)) / 2 - t - 0.5 * ((h < 0) != (k < 0)), 0.0)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri, roots_hermitenorm
-from scipy.stats import binom
+from scipy.special import betaln, log_ndtr, ndtr, ndtri, roots_hermitenorm
 
 from igbrepro.errors import ParameterError
 from igbrepro.theory.checks import finite, whole
-from igbrepro.theory.gaussian import bivariate_normal_cdf
+from igbrepro.theory.gaussian import bivariate_normal_cdf_gap
 
 
 def gamma_from_c(c: ArrayLike) -> np.ndarray:
@@ -41,10 +40,15 @@ def sigma_y2(q: ArrayLike, c: ArrayLike) -> np.ndarray:
 
 
 def _gamma(gamma: ArrayLike) -> np.ndarray:
-    gamma = np.asarray(gamma, dtype=float)
-    if np.any(np.isnan(gamma) | (gamma < 0)):
-        raise ParameterError(f"gamma={gamma!r}: need a ratio of variances, >= 0 (inf is deep prejudice).")
-    return gamma
+    try:
+        array = np.asarray(gamma, dtype=float)
+    except (TypeError, ValueError):
+        raise ParameterError(f"gamma={gamma!r}: need a number or an array of numbers.") from None
+    bad = ~(array >= 0)
+    if np.any(bad):
+        worst = float(array[bad].flat[0])
+        raise ParameterError(f"gamma={worst!r}: need a ratio of variances, >= 0 (inf is deep prejudice).")
+    return array
 
 
 class ClassFraction:
@@ -57,13 +61,19 @@ class ClassFraction:
     """
 
     def __init__(self, gamma: float, n_classes: int = 2) -> None:
-        self.gamma = float(_gamma(gamma))
+        if np.size(gamma) != 1:
+            raise ParameterError(f"gamma={gamma!r}: need one number; make one ClassFraction for each.")
+        self.gamma = _gamma(gamma).item()
         self.n_classes = whole("n_classes", n_classes, 2)
 
     @property
     def c(self) -> float:
         """The correlation gamma / (1 + gamma)."""
         return float(c_from_gamma(self.gamma))
+
+    @property
+    def _one_minus_c(self) -> float:
+        return 1 / (1 + self.gamma)
 
     def pdf(self, g: ArrayLike) -> np.ndarray:
         """Density of G_0 at g in [0, 1]; two classes, 0 < gamma < inf."""
@@ -95,6 +105,8 @@ class ClassFraction:
     def fractions(self, means: ArrayLike) -> np.ndarray:
         """Class fractions (n, K) of networks whose logit means, in units of sigma_mu, are `means` (n, K)."""
         means = finite("means", means, -np.inf)
+        if means.ndim != 2 or means.shape[1] != self.n_classes:
+            raise ParameterError(f"means of shape {means.shape}: need (n, {self.n_classes}), a row for each network.")
         if np.isinf(self.gamma):
             return (means == means.max(axis=1, keepdims=True)).astype(float)
         lead = np.sqrt(self.gamma) * (means - means.max(axis=1, keepdims=True))
@@ -113,8 +125,8 @@ class ClassFraction:
         pair of correlation sqrt(c).
         """
         if self.n_classes == 2:
-            return 0.5 + np.arctan(np.sqrt(self.gamma)) / np.pi
-        return self.n_classes * _winning_pair(np.sqrt(self.c), self.n_classes)
+            return float(0.5 + np.arctan(np.sqrt(self.gamma)) / np.pi)
+        return self.n_classes * _winning_pair(self._one_minus_c / (1 + np.sqrt(self.c)), self.n_classes)
 
     def var(self) -> float:
         """Var G_0; for two classes arcsin(c) / (2 pi).
@@ -122,17 +134,28 @@ class ClassFraction:
         For K classes: the probability that two inputs, of correlation c, are both given to class 0, less 1/K^2.
         """
         if self.n_classes == 2:
-            return np.arcsin(self.c) / (2 * np.pi)
-        return _winning_pair(self.c, self.n_classes) - 1 / self.n_classes**2
+            gamma = min(self.gamma, 1e300)
+            return float(np.arctan(gamma / np.sqrt(1 + 2 * gamma)) / (2 * np.pi))  # arcsin(c), exact near c = 1
+        return _winning_pair(self._one_minus_c, self.n_classes) - 1 / self.n_classes**2
 
     def pmf(self, n_inputs: int) -> np.ndarray:
         """P(k of n_inputs inputs go to class 0), k = 0..n_inputs: the binomial mixture over G_0; two classes."""
         n = whole("n_inputs", n_inputs, 1)
         self._two_classes(0.0)
-        z = np.linspace(-9, 9, 4001)
-        weight = np.exp(-(z**2) / 2)
-        share = ndtr(np.sqrt(min(self.gamma, 1e12)) * z)
-        return binom.pmf(np.arange(n + 1)[:, None], n, share) @ (weight / weight.sum())
+        root = min(np.sqrt(self.gamma), 1e100)
+        # G_0 = Phi(u), u = sqrt(gamma) z; where |z| > 9 or |u| > 9 a fraction strictly between 0 and 1 is never seen
+        z, step = np.linspace(-9, 9, 4001, retstep=True)
+        z, step = z / max(1, root), step / max(1, root)
+        weight = step * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        log_share, log_rest = log_ndtr(root * z), log_ndtr(-root * z)
+        counts = np.arange(n + 1)[:, None]
+        pmf = np.concatenate([
+            np.exp(k * log_share + (n - k) * log_rest - betaln(n - k + 1, k + 1) - np.log(n + 1)) @ weight
+            for k in np.array_split(counts, 1 + n // 512)
+        ])  # fmt: skip
+        if self.gamma > 1:  # then the two ends also hold what lies beyond the grid
+            pmf[[0, -1]] = (1 - pmf[1:-1].sum()) / 2
+        return pmf
 
     def randomised_pit(self, counts: ArrayLike, n_inputs: int, rng: np.random.Generator) -> np.ndarray:
         """Uniform on [0, 1] if the counts (m,) of inputs given to class 0 follow this law; two classes.
@@ -142,8 +165,10 @@ class ClassFraction:
         """
         pmf = self.pmf(n_inputs)
         counts = np.asarray(counts)
-        if np.any((counts < 0) | (counts > n_inputs)):
-            raise ParameterError(f"counts: need numbers from 0 to n_inputs={n_inputs}; pass counts, not fractions.")
+        if counts.dtype.kind not in "iu" or np.any((counts < 0) | (counts > n_inputs)):
+            raise ParameterError(
+                f"counts={counts!r}: need whole numbers from 0 to n_inputs={n_inputs}; pass counts, not fractions."
+            )
         below = np.concatenate([[0.0], np.cumsum(pmf)])[counts]
         return below + rng.uniform(size=counts.shape) * pmf[counts]
 
@@ -160,14 +185,12 @@ def _gauss_hermite(n: int) -> tuple[np.ndarray, np.ndarray]:
     return z, weight / weight.sum()
 
 
-def _winning_pair(rho: float, n_classes: int) -> float:
-    """E[F(x, y)^(K-1)]: both of a normal pair of correlation rho are the largest of K such pairs; F their joint cdf.
+def _winning_pair(gap: float, n_classes: int) -> float:
+    """E[F(x, y)^(K-1)]: both of a normal pair of correlation 1 - gap are the largest of K such pairs; F their joint cdf.
 
-    Along the principal axes of the pair, the integrand is smooth at every rho.
+    Along the principal axes of the pair, the integrand is smooth at every gap.
     """
-    if rho >= 1 - 1e-12:
-        return 1 / n_classes
     z, weight = _gauss_hermite(160)
-    common, opposite = np.sqrt((1 + rho) / 2) * z[:, None], np.sqrt((1 - rho) / 2) * z[None, :]
-    joint = bivariate_normal_cdf(common + opposite, common - opposite, rho)
+    common, opposite = np.sqrt(1 - gap / 2) * z[:, None], np.sqrt(gap / 2) * z[None, :]
+    joint = bivariate_normal_cdf_gap(common + opposite, common - opposite, gap)
     return float(weight @ joint ** (n_classes - 1) @ weight)
