@@ -186,7 +186,7 @@ def _gauss_hermite(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _winning_pair(gap: float, n_classes: int) -> float:
-    """E[F(x, y)^(K-1)]: both of a normal pair of correlation 1 - gap are the largest of K such pairs; F their joint cdf.
+    """E[F(x, y)^(K-1)]: x and y both are the largest of K pairs of correlation 1 - gap; F is their joint cdf.
 
     Along the principal axes of the pair, the integrand is smooth at every gap.
     """
