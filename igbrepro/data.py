@@ -33,6 +33,8 @@ class Dataset:
     train_images, test_images: (n, channels, height, width) uint8 pictures, or (n, features) floats.
     train_labels, test_labels: (n,) int64, indices into `classes`.
     source: where the data came from, in words.  fallback: True if they stand in for data that could not be had.
+    scaling: what `standardise` does: "standard", to mean 0 and variance 1 over the training split, per channel; or
+        "unit", pixels divided by 255 and floats as they are.  The choice sets how correlated inputs are to begin with.
     """
 
     name: str
@@ -43,6 +45,15 @@ class Dataset:
     classes: tuple[str, ...]
     source: str
     fallback: bool = False
+    scaling: str = "standard"
+
+    def __post_init__(self) -> None:
+        if self.scaling not in ("standard", "unit"):
+            raise ParameterError(f"scaling={self.scaling!r}: choose 'standard' or 'unit'.")
+
+    def scaled(self, scaling: str) -> Dataset:
+        """The same data with another `scaling` of the inputs."""
+        return replace(self, scaling=scaling)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -51,7 +62,13 @@ class Dataset:
 
     @cached_property
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of the training inputs per channel (of all features alike, if there are no channels)."""
+        """What is taken off the inputs and what they are then divided by, float32, one number a channel.
+
+        Mean and deviation of the training inputs (over all features, if there are no channels); 0 and 255 for pixels
+        under "unit" scaling.
+        """
+        if self.scaling == "unit":
+            return np.float32([0]), np.float32([255 if self.train_images.dtype == np.uint8 else 1])
         images = self.train_images[:, None] if self.train_images.ndim == 2 else self.train_images
         flat = images.reshape(*images.shape[:2], -1)
         size = flat.shape[0] * flat.shape[2]
@@ -60,7 +77,7 @@ class Dataset:
         return mean.astype(np.float32), np.sqrt(square - mean**2).astype(np.float32)
 
     def standardise(self, images: np.ndarray) -> np.ndarray:
-        """(images - mean) / deviation in float32, with the statistics of the training split; the shape is kept."""
+        """The images (any number of them) as float32 under this dataset's scaling; the shape is kept."""
         mean, deviation = (s.reshape(-1, *(1,) * (images.ndim - 2)) for s in self.statistics)
         standardised = images.astype(np.float32)
         standardised -= mean
@@ -68,7 +85,7 @@ class Dataset:
         return standardised
 
     def inputs(self, split: str = "train", *, flat: bool = True) -> np.ndarray:
-        """All inputs of a split ("train" or "test"), standardised float32: (n, features), or (n, *input_shape)."""
+        """All inputs of a split ("train" or "test"), scaled float32: (n, features), or (n, *input_shape)."""
         standardised = self.standardise(self.images(split))
         return standardised.reshape(len(standardised), -1) if flat else standardised
 
@@ -107,9 +124,10 @@ class Dataset:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What a record keeps: name, source, n_train, n_test, sha256, fallback."""
-        sizes = {"n_train": len(self.train_labels), "n_test": len(self.test_labels)}
-        return {"name": self.name, "source": self.source, **sizes, "sha256": self.sha256, "fallback": self.fallback}
+        """What a record keeps: name, source, n_train, n_test, sha256, scaling, fallback."""
+        record = {"name": self.name, "source": self.source}
+        record |= {"n_train": len(self.train_labels), "n_test": len(self.test_labels), "sha256": self.sha256}
+        return record | {"scaling": self.scaling, "fallback": self.fallback}
 
 
 def _split(split: str) -> str:

@@ -395,6 +395,16 @@ def test_each_colour_has_its_own_statistics(tmp_path):
     np.testing.assert_allclose(inputs.std((0, 2, 3)), 1, atol=1e-6)
 
 
+def test_unit_scaling_leaves_pixels_between_0_and_1(bare):
+    dataset = data.load("fashion-mnist-subset").scaled("unit")
+    np.testing.assert_allclose(dataset.inputs("test"), dataset.test_images.reshape(2000, -1) / 255, rtol=1e-6)
+    assert dataset.provenance["scaling"] == "unit"
+    floats = data.gaussian(n_train=10, n_test=10).scaled("unit")
+    assert (floats.inputs("train") == floats.train_images).all()
+    with pytest.raises(ParameterError, match="scaling='byte'"):
+        dataset.scaled("byte")
+
+
 def test_parity_labels():
     assert data.parity_labels(np.arange(10)).tolist() == [0, 1] * 5
     dataset = data.gaussian(n_train=10, n_test=10)

@@ -315,6 +315,8 @@ def test_a_checkpoint_of_another_network_or_other_data_is_refused(tmp_path):
     train(checkpoint=tmp_path / "run.pt")
     with pytest.raises(ParameterError, match=r"sigma_w2 was 1\.5, now 1\.6"):
         training.train(SPEC, InitSpec(1.6, 0.1), DATASET, checkpoint=tmp_path / "run.pt", **SETTINGS)
+    with pytest.raises(ParameterError, match="scaling was 'standard', now 'unit'"):
+        training.train(SPEC, INIT, DATASET.scaled("unit"), checkpoint=tmp_path / "run.pt", **SETTINGS)
     with pytest.raises(ParameterError, match="data_sha256"):
         training.train(SPEC, INIT, DATASET.subset(n_train=400), checkpoint=tmp_path / "run.pt", **SETTINGS)
 
