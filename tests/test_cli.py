@@ -1,7 +1,7 @@
 """The command: what it prints, and how it refuses."""
 
 import pytest
-from conftest import write_notebook, write_preset
+from toys import write_notebook, write_preset
 
 from igbrepro import cli
 from igbrepro.results import Measurement, Outcome, Record, Verdict

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from conftest import write_notebook, write_preset
+from toys import write_notebook, write_preset
 
 from igbrepro import sources
 from igbrepro.errors import ParameterError

@@ -5,7 +5,7 @@ import shlex
 
 import nbformat
 import pytest
-from conftest import ROOT, snakemake, write_notebook, write_preset
+from toys import ROOT, snakemake, write_notebook, write_preset
 
 from igbrepro import sources, staging, workflow
 from igbrepro.errors import ParameterError
