@@ -63,9 +63,7 @@ def main():
 
     print(table.to_string(index=False, float_format="%.4g"))
     wall, processor = 1e3 * table[["seconds", "processor"]].mean() / layers
-    print(
-        f"a layer: {wall:.1f} ms, of which processor {processor:.1f} ms; {minutes:.1f} min, {options.processes} processes"
-    )
+    print(f"a layer: {wall:.1f} ms, processor {processor:.1f} ms; {minutes:.1f} min in {options.processes} processes")
     print(f"the whole experiment: {whole:.1f} minutes (limit {LIMIT_MINUTES}), {memory:.1f} GiB (limit {LIMIT_GIB})")
     return int(whole > LIMIT_MINUTES or memory > LIMIT_GIB)
 
