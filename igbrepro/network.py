@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from igbrepro.errors import ParameterError
 from igbrepro.theory import Activation, MeanField, critical_sigma_w2, get_activation
 from igbrepro.theory.checks import finite, whole
 
@@ -21,13 +25,27 @@ class InitSpec:
     sigma_b2: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sigma_w2", float(finite("sigma_w2", self.sigma_w2, 0, open_low=True)))
-        object.__setattr__(self, "sigma_b2", float(finite("sigma_b2", self.sigma_b2, 0)))
+        for name, value in (
+            ("sigma_w2", finite("sigma_w2", self.sigma_w2, 0, open_low=True)),
+            ("sigma_b2", finite("sigma_b2", self.sigma_b2, 0)),
+        ):
+            if value.size != 1:
+                raise ParameterError(f"{name} of shape {value.shape}: need one number; make one InitSpec for each.")
+            object.__setattr__(self, name, value.item())
 
     @classmethod
     def from_ratio(cls, sigma_w2_ratio: float, activation: Activation | str, sigma_b2: float = 0.0) -> InitSpec:
-        """The same in units of the critical value, sigma_w2 = sigma_w2_ratio * critical_sigma_w2."""
-        return cls(float(sigma_w2_ratio * critical_sigma_w2(get_activation(activation), sigma_b2=sigma_b2)), sigma_b2)
+        """The same in units of the critical value, sigma_w2 = sigma_w2_ratio * critical_sigma_w2.
+
+        Raises ParameterError also where there is no edge of chaos.
+        """
+        activation = get_activation(activation)
+        critical = critical_sigma_w2(activation, sigma_b2=sigma_b2)
+        if np.isnan(critical).any():
+            raise ParameterError(
+                f"sigma_b2={sigma_b2!r}: {activation.name} has no edge of chaos there; give sigma_w2 itself."
+            )
+        return cls(finite("sigma_w2_ratio", sigma_w2_ratio, 0, open_low=True) * critical, sigma_b2)
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,7 @@ class NetworkSpec:
     after l activations, so index 0 is h^(1) and index `depth` is the law of the logits.
 
     activation: an Activation or its name.  input_shape: of one input, flattened by the MLP.
-    Raises ParameterError for an unknown activation or a size below 1 (n_classes below 2).
+    Raises ParameterError for an unknown activation, or sizes that are not whole numbers from 1 (n_classes from 2).
     """
 
     activation: Activation | str
@@ -51,9 +69,10 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "activation", get_activation(self.activation))
         for name, least in (("depth", 1), ("width", 1), ("n_classes", 2)):
-            whole(name, getattr(self, name), least)
-        for size in self.input_shape:
-            whole("input_shape", size, 1)
+            object.__setattr__(self, name, whole(name, getattr(self, name), least))
+        if not isinstance(self.input_shape, Sequence) or not self.input_shape:
+            raise ParameterError(f"input_shape={self.input_shape!r}: need a tuple of sizes, such as (784,).")
+        object.__setattr__(self, "input_shape", tuple(whole("input_shape", size, 1) for size in self.input_shape))
 
     @property
     def input_size(self) -> int:
