@@ -1,0 +1,46 @@
+"""Many measurements in two: the one farthest from theory, and the least precise one (no torch).
+
+A claim about dozens of numbers is judged by these two, with `agrees(..., max_z, resolution)`: the first says whether any
+of them contradicts theory, the second whether all of them are sharp enough for that to mean something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from igbrepro.errors import ParameterError
+from igbrepro.results import Measurement
+
+
+def compare(label: str, values: ArrayLike, errors: ArrayLike, expected: ArrayLike) -> list[Measurement]:
+    """One measurement for each entry, named "label [index]"; values, errors, expected: (n,)."""
+    rows = zip(*(np.asarray(v, dtype=float) for v in (values, errors, expected)), strict=True)
+    return [Measurement(f"{label} [{index}]", *row) for index, row in enumerate(rows)]
+
+
+def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measurement]:
+    """The farthest from theory and the least precise of `measurements`, each as measured / predicted (expected: 1).
+
+    label: what is compared, put after "farthest from theory" and "least precise" to tell several such pairs apart.
+    Raises ParameterError where there is none, or one lacks its standard error or a nonzero expected value.
+    """
+    for m in measurements:
+        if not m.std_error or not m.expected:
+            raise ParameterError(f"measurement {m.name!r}: a comparison needs a standard error > 0 and expected != 0.")
+    if not measurements:
+        raise ParameterError(f"measurements=() of {label or 'the comparison'}: nothing to compare; measure at least one.")
+    far = max(measurements, key=lambda m: abs(m.z))
+    vague = max(measurements, key=lambda m: m.std_error / abs(m.expected))
+    many = f"of {len(measurements)}"
+    after = f": {label}" if label else ""
+    return [
+        _ratio(far, f"farthest from theory{after}", f"{far.name}; largest |z| {many}"),
+        _ratio(vague, f"least precise{after}", f"{vague.name}; largest relative standard error {many}"),
+    ]
+
+
+def _ratio(m: Measurement, name: str, note: str) -> Measurement:
+    return Measurement(name, m.value / m.expected, m.std_error / abs(m.expected), 1.0, f"measured / predicted; {note}")
