@@ -134,9 +134,11 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("stack", [None, 1, 3])
-def test_several_runs_are_the_single_ones(stack):
-    many = training.train_many(NETWORKS, DATASET, seeds=iter([0, 5]), stack=stack, **SETTINGS)
+@pytest.mark.parametrize(("stack", "n_stacks"), [(None, 2), (1, 6), (3, 3)])
+def test_several_runs_are_the_single_ones(tmp_path, stack, n_stacks):
+    settings = SETTINGS | {"seeds": iter([0, 5]), "stack": stack, "checkpoints": tmp_path}
+    many = training.train_many(NETWORKS, DATASET, **settings)
+    assert len(list(tmp_path.iterdir())) == n_stacks
     keys = [(name, seed) for name in NETWORKS for seed in (0, 5)]
     assert list(many.runs[["run", "seed"]].itertuples(index=False, name=None)) == keys
     assert (many.runs["steps"] == 30).all() and many.runs["diverged_at"].isna().all()
