@@ -1,7 +1,7 @@
 """Many measurements in two: the one farthest from theory, and the least precise one (no torch).
 
-A claim about dozens of numbers is judged by these two, with `agrees(..., max_z, resolution)`: the first says whether any
-of them contradicts theory, the second whether all of them are sharp enough for that to mean something.
+A claim about dozens of numbers is judged by these two, with `agrees(..., max_z, resolution)`: the first says whether
+any of them contradicts theory, the second whether all of them are sharp enough for that to mean something.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measu
         if not m.std_error or not m.expected:
             raise ParameterError(f"measurement {m.name!r}: a comparison needs a standard error > 0 and expected != 0.")
     if not measurements:
-        raise ParameterError(f"measurements=() of {label or 'the comparison'}: nothing to compare; measure at least one.")
+        raise ParameterError(f"measurements=() of {label or 'the comparison'}: nothing was measured.")
     far = max(measurements, key=lambda m: abs(m.z))
     vague = max(measurements, key=lambda m: m.std_error / abs(m.expected))
     many = f"of {len(measurements)}"
