@@ -6,11 +6,12 @@ wide with 11-point text. Theory is drawn as lines, measurements as points with s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
@@ -168,3 +169,22 @@ def phase_legend(ax: Axes, phases: Iterable[Phase] = tuple(Phase), **kwargs: Any
     ]  # fmt: skip
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2, "handlelength": 1.2}
     ax.legend(handles=handles, **{**place, **kwargs})
+
+
+def learning_curves(axes: Sequence[Axes], frame: pd.DataFrame, phases: Mapping[str, Phase]) -> None:
+    """Accuracy (first axes) and largest class fraction (second) on test data against the training step.
+
+    frame: the table of `training.train_many`.  phases: the runs to show, in order, with the phase each starts in.
+    Lines are means over seeds, shades the range over seeds; steps on a log axis which begins at step 0.
+    """
+    shown = {"accuracy": "test accuracy", "max_class_fraction": "largest class fraction"}
+    for ax, (metric, label) in zip(axes, shown.items(), strict=True):
+        rows = frame[(frame["metric"] == metric) & (frame["split"] == "test") & frame["run"].isin(list(phases))]
+        for run, phase in phases.items():
+            values = rows[rows["run"] == run].pivot(index="step", columns="seed", values="value")
+            color = PHASE_COLORS[phase]
+            ax.plot(values.index, values.mean(axis=1), color=color, label=f"{run}: {phase.label}")
+            ax.fill_between(values.index, values.min(axis=1), values.max(axis=1), color=color, alpha=0.2, linewidth=0)
+        ax.set_xscale("symlog", linthresh=1, linscale=0.3)
+        ax.set(xlabel="training step", ylabel=label, xlim=(0, None))
+    axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
