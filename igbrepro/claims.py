@@ -67,7 +67,7 @@ def judge(
     except ParameterError as error:
         raise ParameterError(f"claim {claim_id!r}: {error}") from error
     notes = [plain("caveat", text) for text in caveats]
-    notes += [f"made from fall-back data, not from the full {d.get('name', 'data')}" for d in data if d.get("fallback")]
+    notes += [f"made from the fall-back data {d.get('name', '')}" for d in data if d.get("fallback")]
     outcome = Outcome.CAVEAT if rule_outcome is Outcome.REPRODUCED and notes else rule_outcome
     return Verdict(
         claim_id=claim.id,
