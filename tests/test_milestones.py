@@ -43,7 +43,7 @@ def test_log_ratio_pairs_seeds_and_counts_the_horizon_for_a_run_that_never_arriv
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ParameterError, match="metric='acuracy'.*accuracy"):
+    with pytest.raises(ParameterError, match=r"metric='acuracy'.*accuracy"):
         steps_until(table({("edge", 0): [0.5] * 4}), "acuracy", 0.8)
     with pytest.raises(ParameterError, match=r"seeds=\[0\]: a standard error needs two"):
         log_ratio(pd.DataFrame({0: [1.0, 2.0]}, index=["off", "edge"]), "off", "edge", 10)
