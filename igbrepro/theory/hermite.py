@@ -22,6 +22,7 @@ from igbrepro.theory.kernels import Array, Kernel, correlation_gap
 # number of terms and step of the rule: enough for tanh up to q of about 1.6, 5 and 17
 SERIES = ((192, 0.14), (640, 0.07), (2048, 0.036))
 SERIES_ERROR = 1e-12
+ROUNDING = 4e-15  # of a_1 in units of a_0, where the latter is much larger
 LINEAR_GAP = 1e-18  # below this 1 - c, the pair quadrature's difference is replaced by its linear limit
 
 
@@ -115,26 +116,31 @@ class Smooth(Kernel):
 
         return self._by_tier(variance, series, quadrature).reshape(q.shape)
 
-    def gap_root(self, q: Array, target: Array) -> Array:
+    def gap_root(self, q: Array, bias: Array) -> Array:
         def series(i: Array, a: Array, tier: int) -> Array:
-            """Newton's method on deviation/(1 - c) = sum_m c^m sum_(n > m) a_n^2, which is convex and rising in c."""
-            tails = np.ascontiguousarray(np.cumsum(a[:, :0:-1] ** 2, axis=1)[:, ::-1].T)
-            tails = tails[np.max(tails / target[i], axis=1) > 1e-18]
+            """Newton's method on sum_(m > 0) c^m sum_(n > m) a_n^2 = a_0^2 + bias; the left is convex and rising in c.
+
+            This is deviation/(1 - c) less its value at c = 0, so that nothing cancels where c* is small.
+            """
+            target = a[:, 0] ** 2 + bias[i]
+            tails = np.ascontiguousarray(np.cumsum(a[:, :1:-1] ** 2, axis=1)[:, ::-1].T)
+            tails = tails[np.max(tails / np.maximum(tails[0], 1e-300), axis=1) > 1e-18]
             c = np.zeros(len(i))
             for _ in range(100):
                 value, slope = np.zeros_like(c), np.zeros_like(c)
-                for tail in tails[::-1]:
+                for tail in tails[::-1]:  # Horner's scheme; the last factor c is for the missing power 0
                     slope *= c
                     slope += value
                     value *= c
                     value += tail
-                step = np.divide(target[i] - value, slope, out=np.zeros_like(c), where=slope > 0)
+                slope, value = slope * c + value, value * c
+                step = np.divide(target - value, slope, out=np.zeros_like(c), where=slope > 0)
                 c, last = np.clip(c + step, 0, 1), c
                 if np.all(np.abs(c - last) <= 1e-9):  # the convergence is quadratic
                     return 1 - c
             raise NotConverged(f"c-map: |dc|={np.max(np.abs(c - last)):.1e} after 100 Newton steps (tol 1e-09).")
 
-        return self._by_tier(q, series, lambda i: Kernel.gap_root(self, q[i], target[i]))
+        return self._by_tier(q, series, lambda i: Kernel.gap_root(self, q[i], bias[i]))
 
     def _coefficients(self, q: Array, tier: int) -> Array:
         z, rule = hermite_rule(*SERIES[tier])
@@ -149,7 +155,9 @@ class Smooth(Kernel):
             for start in range(0, left.size, rows):
                 part = left[start : start + rows]
                 a = self._coefficients(q[part], tier)
-                complete = np.abs(whole[part] - a**2 @ np.arange(n_terms)) <= SERIES_ERROR * whole[part]
+                square, rounding = a**2, ROUNDING * np.sqrt(whole[part])
+                left_out = np.abs(whole[part] - square @ np.arange(n_terms))
+                complete = left_out <= SERIES_ERROR * whole[part] + rounding * np.sqrt(square.sum(axis=1))
                 done = part[complete]
                 if done.size:
                     out[done] = series(done, a[complete], tier)

@@ -9,7 +9,8 @@ A kernel answers six questions, elementwise over NumPy arrays, for x, y ~ N(0, q
     deviation(q, s)             E[phi(x)^2] - E[phi(x) phi(y)] at c = 1 - s, to full *relative* accuracy as s -> 0
     slope_covariance(q, s)      E[phi'(x) phi'(y)] at c = 1 - s
 
-and `gap_root(q, target)` solves deviation(q, s) = target * s for s in (0, 1].
+and `gap_root(q, bias)` solves deviation(q, s) = (second_moment(q) + bias) s for s in (0, 1]: the fixed point of the
+correlation map at q = sigma_w2 (second_moment(q) + bias), bias = sigma_b2 / sigma_w2.
 
 Closed forms: Cho & Saul 2009 (piecewise linear), Williams 1998 (erf), Gaussian integration by parts (GELU).
 """
@@ -49,11 +50,12 @@ class Kernel:
 
     largest_q = 1e100  # a variance above this counts as infinite
 
-    def gap_root(self, q: Array, target: Array) -> Array:
-        """s in (0, 1] at which deviation(q, s) / s, a falling function of s, equals target; 0 where it never does.
+    def gap_root(self, q: Array, bias: Array) -> Array:
+        """s in (0, 1] at which deviation(q, s) / s, a falling function of s, equals second_moment(q) + bias.
 
-        q, target: shape (m,), with target >= deviation(q, 1).  Returns shape (m,).
+        0 where it never does.  q, bias: shape (m,), bias >= 0.  Returns shape (m,).
         """
+        target = self.second_moment(q) + bias
 
         def excess(log_s: Array, q: Array, target: Array) -> Array:
             s = np.exp(log_s)

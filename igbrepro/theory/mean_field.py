@@ -162,8 +162,8 @@ class MeanField:
         chi, one_minus_c = flat.chi(q), np.zeros(q.shape)
         inside = np.isfinite(q) & (q > 0) & (chi > 1 + MARGIN)
         if not self.activation.homogeneous and np.any(inside):
-            target = q[inside] / flat.sigma_w2[inside]
-            one_minus_c[inside] = self.activation.kernel.gap_root(q[inside], target)
+            bias = flat.sigma_b2[inside] / flat.sigma_w2[inside]
+            one_minus_c[inside] = self.activation.kernel.gap_root(q[inside], bias)
         return FixedPoint(q.reshape(shape), one_minus_c.reshape(shape), chi.reshape(shape))
 
     def depth_scales(self) -> DepthScales:

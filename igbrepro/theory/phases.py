@@ -16,7 +16,7 @@ from igbrepro.theory.checks import finite, no_pool
 from igbrepro.theory.mean_field import FixedPoint, MeanField
 
 EDGE_TOLERANCE = 1e-6
-_LOG_Q = np.array_split(np.linspace(np.log(1e-30), np.log(1e4), 320), 20)
+_LOG_Q = np.array_split(np.linspace(np.log(1e-20), np.log(1e4), 240), 20)
 
 
 class Phase(IntEnum):
@@ -94,7 +94,7 @@ def _line(activation: Activation, sigma_b2: np.ndarray, sigma_w2_at: Callable[[n
 
     def sigma_b2_at(q: np.ndarray) -> np.ndarray:
         bias = q - sigma_w2_at(q) * activation.kernel.second_moment(q)
-        return np.where(np.abs(bias) < 1e-13 * q, 0.0, bias)
+        return np.where(np.abs(bias) < 1e-12 * q, 0.0, bias)
 
     def excess(log_q: np.ndarray, target: np.ndarray) -> np.ndarray:
         return sigma_b2_at(np.exp(log_q)) - target
