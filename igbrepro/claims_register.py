@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from igbrepro.results import Outcome
-from igbrepro.rules import Claim, agrees, all_of, between, exact
+from igbrepro.rules import Claim, agrees, all_of, between, exact, greater
 from igbrepro.theory import Phase
 
 REGISTER: list[Claim] = [
@@ -142,12 +142,16 @@ REGISTER: list[Claim] = [
     Claim(
         id="phases-lines",
         title="Where the lines of the tanh diagram are",
-        statement="For tanh the edge of chaos (χ = 1) and the neutrality line (c* = 1/2) divide the plane into an ordered, a "
-        "prejudiced and a neutral phase, in which the published training points lie as stated.",
+        statement="For tanh the edge of chaos (χ = 1) and the neutrality line (c* = 1/2) divide the plane into an "
+        "ordered, a prejudiced and a neutral phase, in which the published training points lie as stated.",
         source="arXiv:2505.12096, phase diagram of tanh; training points of its tanh figure",
         notebook="theory/04_phase_diagrams",
         rule=all_of(
-            *(exact(f"{line} at σ_b² = {b2}", 1e-8) for b2 in (0.01, 0.05, 0.1, 0.2) for line in ("edge", "neutrality")),
+            *(
+                exact(f"{line} at σ_b² = {b2}", 1e-8)
+                for b2 in (0.01, 0.05, 0.1, 0.2)
+                for line in ("edge", "neutrality")
+            ),
             *(exact(f"{what} at σ_w² = {w2}", 1e-8) for w2 in (1.59, 2.48, 4.97) for what in ("χ", "c*")),
             *(exact(f"largest class fraction at σ_w² = {w2}", 1e-8) for w2 in (2.48, 4.97)),
         ),
@@ -170,14 +174,14 @@ REGISTER: list[Claim] = [
     Claim(
         id="phases-relu",
         title="ReLU has no neutral phase",
-        statement="ReLU networks end with c* = 1 on both sides of the edge at σ_w² = 2, for every σ_b²: in the chaotic phase "
-        "signals explode, but inputs do not part relative to them, and there is no neutrality.",
+        statement="ReLU networks end with c* = 1 on both sides of the edge at σ_w² = 2, for every σ_b²: in the chaotic "
+        "phase signals explode, but inputs do not part relative to them, and there is no neutrality.",
         source="arXiv:2505.12096, phase diagram of ReLU; the proof and the test are ours",
         notebook="theory/04_phase_diagrams",
         rule=all_of(
             exact("networks in which friends part", 0),
             between("largest drift of friends", -math.inf, 0),
-            between("farthest disagreement from the edge", -math.inf, 0.05),
+            between("farthest disagreement from a line", -math.inf, 0.05),
             also=between("share of points that agree", 0.9, math.inf),
         ),
         expected=Outcome.REPRODUCED,
@@ -185,8 +189,8 @@ REGISTER: list[Claim] = [
     Claim(
         id="phases-published",
         title="First guesses at the published training points",
-        statement="At the four published training points deep untrained tanh networks give two unrelated inputs the same "
-        "answer as often as the theory says: almost always in the ordered phase, least often in the neutral phase.",
+        statement="At the four published training points deep untrained tanh networks give two unrelated inputs the "
+        "same answer as often as the theory says: almost always in the ordered phase, least often in the neutral phase.",
         source="arXiv:2505.12096, training figure of tanh (initial values); the measure is ours",
         notebook="theory/04_phase_diagrams",
         rule=all_of(
@@ -196,5 +200,60 @@ REGISTER: list[Claim] = [
             )
         ),
         expected=Outcome.REPRODUCED,
+    ),
+    *(
+        Claim(
+            id=f"learning-edge-first-{name}",
+            title=f"{label}: the edge of chaos learns first",
+            statement=f"Of deep {label} networks that differ in the variance of their weights alone, those that start on "
+            "the edge of chaos are the first to learn.",
+            source="arXiv:2505.12096, abstract and figure of the training dynamics of MLPs",
+            notebook="experiments/06_learning",
+            rule=greater("hardest rival over edge, log10", 0.0, z=3),
+            expected=Outcome.REPRODUCED,
+        )
+        for name, label in (("tanh", "tanh"), ("relu", "ReLU"))
+    ),
+    *(
+        Claim(
+            id=f"learning-bias-absorbed-{name}",
+            title=f"{label}: the prejudice of the edge is deep and transient",
+            statement=f"A deep {label} network on the edge of chaos starts by giving nearly every image the same class, "
+            "and training rids it of this bias sooner than of that of any other phase that starts biased.",
+            source="arXiv:2505.12096, abstract and figure of the training dynamics of MLPs",
+            notebook="experiments/06_learning",
+            rule=all_of(
+                between("largest class fraction at the start, edge", 0.95, 1.001),
+                greater("hardest rival over edge, log10", 0.0, z=3),
+            ),
+            expected=Outcome.REPRODUCED,
+        )
+        for name, label in (("tanh", "tanh"), ("relu", "ReLU"))
+    ),
+    *(
+        Claim(
+            id=f"learning-start-predicted-{name}",
+            title=f"{label}: the bias at the start is predicted",
+            statement=f"The mean largest class fraction of the untrained {label} networks on real images is the one the "
+            "theory of infinite width predicts, to within 0.05 in every phase.",
+            source="arXiv:2505.12096, phase diagram and figure of the training dynamics of MLPs",
+            notebook="experiments/06_learning",
+            rule=between("measured minus predicted, worst network", -0.05, 0.05),
+            expected=Outcome.REPRODUCED,
+        )
+        for name, label in (("tanh", "tanh"), ("relu", "ReLU"))
+    ),
+    *(
+        Claim(
+            id=f"learning-final-accuracy-{name}",
+            title=f"{label}: the edge is ahead at the end",
+            statement=f"At the end of training, deep {label} networks that started on the edge of chaos have a higher "
+            "test accuracy than those that started in any other phase.",
+            source="arXiv:2505.12096, abstract and figure of the training dynamics of MLPs",
+            notebook="experiments/06_learning",
+            rule=greater("edge minus hardest rival, final accuracy", 0.0, z=3),
+            expected=Outcome.REPRODUCED,
+        )
+        for name, label in (("tanh", "tanh"), ("relu", "ReLU"))
     ),
 ]
