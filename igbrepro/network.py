@@ -43,7 +43,7 @@ class InitSpec:
         critical = critical_sigma_w2(activation, sigma_b2=sigma_b2)
         if np.isnan(critical).any():
             raise ParameterError(
-                f"sigma_b2={sigma_b2!r}: {activation.name} has no edge of chaos there; give sigma_w2 itself."
+                f"sigma_b2={sigma_b2!r}: {activation.name} has no known edge of chaos there; give sigma_w2 itself."
             )
         return cls(finite("sigma_w2_ratio", sigma_w2_ratio, 0, open_low=True) * critical, sigma_b2)
 

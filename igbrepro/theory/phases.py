@@ -50,9 +50,10 @@ def critical_sigma_w2(
 
     criterion: "gradient" (chi = 1), or "signal" (E[phi^2] sigma_w2 = q, defined for homogeneous activations only; for
     others every sigma_w2 has a variance that it keeps).
-    Returns the shape of sigma_b2; nan where there is no edge.  Piecewise-linear activations have the same value for
-    every sigma_b2, though for sigma_b2 > 0 their variance then grows without bound.  GELU and its like have an unstable
-    second fixed point at a larger variance, past which the variance diverges: to reach this edge, start below it.
+    Returns the shape of sigma_b2; nan where no edge is found at variances up to 1e4.  Piecewise-linear activations
+    have the same value for every sigma_b2, though for sigma_b2 > 0 their variance then grows without bound.  For GELU
+    and its like with a small sigma_b2 (below about 0.15) the variance that has chi = 1 is an unstable fixed point:
+    networks that start below it settle in the ordered phase, and from above it the variance diverges.
     Raises ParameterError for other criteria or a negative sigma_b2.
     Source: Schoenholz et al. 2017, section 3; the paper's edge of chaos.
     """
@@ -75,7 +76,8 @@ def critical_sigma_w2(
 def neutral_sigma_w2(activation: Activation | str, sigma_b2: ArrayLike = 0.0, pool: None = None) -> np.ndarray:
     """The neutrality line: sigma_w2 at which c* = 1/2, so gamma* = 1, for each sigma_b2 >= 0.
 
-    Returns the shape of sigma_b2; nan where there is none (piecewise-linear activations have no neutral phase).
+    Returns the shape of sigma_b2; nan where none is found at variances up to 1e4 (piecewise-linear activations have no
+    neutral phase).  At sigma_b2 = 0 it is the end of the line, where the variance vanishes.
     Raises ParameterError for a negative sigma_b2.  Source: the paper's phase diagram.
     """
     no_pool(pool)
@@ -132,7 +134,7 @@ def classify(
 
 def phase_grid(activation: Activation | str, sigma_w2: ArrayLike, sigma_b2: ArrayLike, pool: None = None) -> PhaseGrid:
     """Fixed points and phases over the grid of sigma_w2 (n,) and sigma_b2 (m,); maps of shape (m, n)."""
-    w2, b2 = np.atleast_1d(np.asarray(sigma_w2, dtype=float)), np.atleast_1d(np.asarray(sigma_b2, dtype=float))
+    w2, b2 = np.atleast_1d(finite("sigma_w2", sigma_w2, 0, open_low=True), finite("sigma_b2", sigma_b2, 0))
     at = MeanField(activation, sigma_w2=w2[None, :], sigma_b2=b2[:, None], pool=pool).fixed_point()
     return PhaseGrid(at.q, at.one_minus_c, at.chi, w2, b2, _phase(at, EDGE_TOLERANCE))
 
