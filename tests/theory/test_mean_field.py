@@ -133,7 +133,7 @@ def test_the_theorem(activation):
 
 
 def test_variances_may_vanish():
-    """Where the slope at zero makes the variance halve at each layer, it leaves the range of float64 near layer 1075."""
+    """Where the slope at zero makes the variance halve at each layer, it leaves float64's range near layer 1075."""
     for activation, sigma_w2 in ((TANH, 0.5), (RELU, 1.0), (GELU, 2.0)):
         path = MeanField(activation, sigma_w2=sigma_w2).trajectory(1200, q0=1.0, c0=0.5)
         assert path.q[-1] == 0 and np.all(np.diff(path.q) <= 0) and path.q[900] > 0
