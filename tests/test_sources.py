@@ -110,7 +110,7 @@ def test_imports_are_followed_through_the_package(tmp_path):
     write_notebook(tmp_path / "a.ipynb", "seed = 1", cell)
     found = names(tmp_path / "a.ipynb")
     assert {"__init__.py", "claims.py", "claims_register.py", "rules.py", "results.py", "errors.py"} <= found
-    assert not {"workflow.py", "cli.py", "models.py", "theory/__init__.py"} & found
+    assert not {"workflow.py", "cli.py", "models.py"} & found
     assert "datasets/fashion_mnist_subset/SHA256SUMS.txt" in found  # data shipped in the package
 
 
