@@ -76,13 +76,14 @@ _PLACES = {
 }
 
 
-def overview(results: Mapping[Phase, EnsembleResult], *, every: int = 8) -> Figure:
+def overview(results: Mapping[Phase, EnsembleResult], *, every: int = 8, size: int = 400) -> Figure:
     """The tanh phase diagram with the points of `results`, and beside it the largest class fraction against depth.
 
     results: for each phase, tanh networks with heads at every layer, of one depth; inputs unrelated, of mean square 1.
+    every: draw each `every`-th layer of the networks.  size: points a side of the diagram.
     """
     fig, (plane, depth) = panels(2, height=3.9)
-    phase_plane(plane, "tanh", (0.6, 5.4), (0.0, 0.3), size=400)
+    phase_plane(plane, "tanh", (0.6, 5.4), (0.0, 0.3), size)
     for phase, result in results.items():
         name, place, ink, angle = _PLACES[phase]
         plane.text(*place, name, color=ink, rotation=angle, rotation_mode="anchor")
