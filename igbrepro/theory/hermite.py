@@ -46,7 +46,8 @@ def power_gaps(s: Array, n_terms: int) -> Array:
     """1 - c^n for n < n_terms at c = 1 - s, to full relative accuracy as s -> 0; shape s.shape + (n_terms,)."""
     s, n = s[..., None], np.arange(n_terms)
     near = -np.expm1(n * np.log1p(-np.minimum(s, 0.5)))
-    return np.where(s < 0.5, near, 1 - (1 - s) ** n) if np.any(s >= 0.5) else near
+    far = s > 0.5
+    return np.where(far, 1 - (1 - s) ** n, near) if far.any() else near
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Smooth(Kernel):
         variance, gap = q.ravel(), s.ravel()
 
         def series(i: Array, a: Array, tier: int) -> Array:
-            return np.sum(a**2 * power_gaps(gap[i], a.shape[1]), axis=1)
+            return (a**2 * power_gaps(gap[i], a.shape[1])).sum(axis=1)
 
         def quadrature(i: Array) -> Array:
             half_square = pair_expectation(

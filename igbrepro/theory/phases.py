@@ -16,7 +16,7 @@ from igbrepro.theory.checks import finite, no_pool
 from igbrepro.theory.mean_field import FixedPoint, MeanField
 
 EDGE_TOLERANCE = 1e-6
-_LOG_Q = np.array_split(np.linspace(np.log(1e-20), np.log(1e4), 240), 20)
+_LOG_Q = np.array_split(np.linspace(np.log(1e-20), np.log(1e4), 240), 12)
 
 
 class Phase(IntEnum):
@@ -113,7 +113,7 @@ def _line(activation: Activation, sigma_b2: np.ndarray, sigma_w2_at: Callable[[n
     log_q = np.where(reached.any(axis=1), grid[first], np.nan)
     inner = first > 0
     bracket = (grid[first[inner] - 1], grid[first[inner]])
-    log_q[inner] = find_root(excess, bracket, args=(target[inner],), tolerances={"xatol": 1e-15}).x
+    log_q[inner] = find_root(excess, bracket, args=(target[inner],), tolerances={"xatol": 1e-13}).x
     found, line = ~np.isnan(log_q), np.full(target.shape, np.nan)
     line[found] = sigma_w2_at(np.exp(log_q[found]))
     return line.reshape(sigma_b2.shape)[()]
