@@ -63,3 +63,42 @@ def mean_max_of_counts(
     fractions = law.sample(draws, rng)
     largest = rng.multinomial(n, fractions / fractions.sum(1, keepdims=True)).max(1) / n
     return float(largest.mean()), float(largest.std() / np.sqrt(draws))
+
+
+def node_averages(table: ArrayLike) -> tuple[float, float]:
+    """(sigma_mu2, sigma_y2) of a table h_ia (nodes, inputs), node by node: the order of averages of the guessing bias.
+
+    Unbiased for inputs that are independent draws: sigma_y2 is the mean over nodes of the variance over inputs with
+    1/(n - 1), sigma_mu2 the mean over nodes of the squared mean over inputs, less sigma_y2/n.
+    Raises ParameterError for fewer than 2 inputs.
+    """
+    h = _table(table)
+    sigma_y2 = h.var(axis=1, ddof=1).mean()
+    return float((h.mean(axis=1) ** 2).mean() - sigma_y2 / h.shape[1]), float(sigma_y2)
+
+
+def pair_averages(table: ArrayLike) -> tuple[float, float]:
+    """(mean q_aa, mean q_ab over a != b) of a table h_ia (nodes, inputs), pair by pair: the order of mean-field theory.
+
+    q_ab is the mean over nodes of h_ia h_ib.  Raises ParameterError for fewer than 2 inputs.
+    """
+    h = _table(table)
+    q, n = h.T @ h / len(h), h.shape[1]
+    return float(np.trace(q) / n), float(q[~np.eye(n, dtype=bool)].mean())
+
+
+def plain_c(table: ArrayLike) -> float:
+    """gamma/(1 + gamma) by the plain estimates (variance over inputs with 1/n, squared mean as it is) of h_ia.
+
+    Above the unbiased one by exactly (1 - c)/n.
+    """
+    h = _table(table)
+    mean2 = (h.mean(axis=1) ** 2).mean()
+    return float(mean2 / (mean2 + h.var(axis=1).mean()))
+
+
+def _table(table: ArrayLike) -> np.ndarray:
+    h = np.asarray(table, dtype=float)
+    if h.ndim != 2 or h.shape[1] < 2:
+        raise ParameterError(f"table: shape {h.shape}; need (nodes, inputs) with 2 inputs or more.")
+    return h
