@@ -14,6 +14,7 @@ from igbrepro.phase_probe import ProbeSize
 from igbrepro.theory import Phase
 
 SMALL = ProbeSize(width=200, depth=30, n_inputs=20, n_networks=8, n_pair_networks=16)
+FEW = replace(SMALL, n_networks=4, n_pair_networks=8)
 
 
 def error(values):
@@ -43,7 +44,8 @@ def test_twins_part_by_chi_a_layer(name, sigma_w2, chi):
 
 def test_twins_whose_distance_sinks_into_rounding_are_left_out():
     result = phase_probe.twins("relu", InitSpec(0.5, 0.1), SMALL, seed=3)
-    d2 = np.full(result.sigma_y2.shape, 1e-8) * 0.25 ** np.arange(result.sigma_y2.shape[1])
+    layers = np.arange(result.sigma_y2.shape[1])
+    d2 = np.full(result.sigma_y2.shape, 1e-8) * np.where(layers < phase_probe.SETTLE, 0.1, 0.25 ** (layers - 9.0))
     d2 = np.maximum(d2, 1e-30)  # what float64 makes of ever smaller distances
     seen = phase_probe.twin_growth(replace(result, sigma_y2=d2, q=np.full(d2.shape, 0.2)))
     np.testing.assert_allclose(seen, 0.25, rtol=1e-12)
@@ -55,6 +57,11 @@ def test_friends_drift_as_their_correlation_map_says():
     """A linear network keeps correlations; in ReLU without bias s -> s - A s^(3/2), A = 2 sqrt 2/(3 pi)."""
     kept = phase_probe.friend_drift("linear", InitSpec(1.0), SMALL, 1, variance=1.0)
     assert abs(kept.mean()) < 4 * error(kept)
+    level, w2, b2, layers = 3.0, 0.5, 0.4, phase_probe.FRIEND_LAYERS
+    biased = phase_probe.friend_drift("linear", InitSpec(w2, b2), SMALL, 1, variance=level)
+    end = level * w2**layers + b2 * (1 - w2**layers) / (1 - w2)
+    want = layers * math.log(w2) - math.log(end / level)
+    assert error(biased) < 0.02 * abs(want) and abs(biased.mean() - want) < 4 * error(biased) + 0.01 * abs(want)
     drift = phase_probe.friend_drift("relu", InitSpec(2.0), replace(SMALL, width=800), 1, variance=1.0)
     start, slope = 1 - phase_probe.FRIEND_C, math.sqrt(2) / (3 * math.pi)
     want = -2 * math.log(1 + phase_probe.FRIEND_LAYERS * slope * math.sqrt(start))
@@ -86,13 +93,13 @@ def test_answers_name_a_phase(answers, phase):
 
 
 def test_networks_in_the_middle_of_each_phase_name_it():
-    table = phase_probe.probe_points("tanh", [[1.2, 0.2], [2.48, 0.1], [4.97, 0.1]], SMALL, seed=1)
+    table = phase_probe.probe_points("tanh", [[1.2, 0.2], [2.48, 0.1], [4.97, 0.1]], FEW, seed=1)
     assert table["phase"].tolist() == table["theory"].tolist() == [Phase.ORDERED, Phase.PREJUDICE, Phase.NEUTRALITY]
     assert table["drift"].isna().tolist() == [True, False, False]
     edge, line = 1.986073, 2.924766
     np.testing.assert_allclose(table["distance"][1:], [1 - 2.48 / line, 4.97 / line - 1], rtol=1e-5)
     assert table["distance"][1] < 2.48 / edge - 1 and (table["blur"] < 0.1).all()
-    relu = phase_probe.probe_points("relu", [[1.5, 0.1], [3.0, 0.0]], SMALL, seed=1)
+    relu = phase_probe.probe_points("relu", [[1.5, 0.1], [3.0, 0.0]], FEW, seed=1)
     assert relu["phase"].tolist() == relu["theory"].tolist() == [Phase.ORDERED, Phase.CHAOTIC_DEEP]
 
 
@@ -106,7 +113,7 @@ def test_the_farthest_disagreement_comes_with_its_blur():
 
 def test_each_relu_network_has_an_edge_of_its_own():
     """log(edge/2) is normal with mean 5/(2N) and variance 5/(N L): a mean of N relative variances 2^2 (1/2) 3 - 1."""
-    nodes, layers, n = 50, 12, 120
+    nodes, layers, n = 50, 2, 400
     logs = np.log(phase_probe.own_edges("relu", ProbeSize(nodes, n_pair_networks=n), 1, layers) / 2)
     assert abs(logs.mean() - 2.5 / nodes) < 4 * error(logs) < 2.5 / nodes
     assert logs.std() == pytest.approx(math.sqrt(5 / (nodes * layers)), rel=4 / math.sqrt(2 * n))
