@@ -17,7 +17,6 @@ from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.checks import finite, no_pool, whole
 from igbrepro.theory.gaussian import expectation
 
-TINY = 1e-14  # without bias, a variance whose fixed point lies below this counts as vanishing
 SMALLEST_Q = 1e-200  # below this phi is linear, and the correlation map is taken here
 MARGIN = 1e-12  # how far chi must exceed 1 for a correlation fixed point below 1
 
@@ -174,7 +173,7 @@ class MeanField:
         """
         at = self.fixed_point()
         phi, kernel = self.activation, self.activation.kernel
-        q = np.clip(at.q, TINY, self._largest_q)
+        q = np.clip(at.q, SMALLEST_Q, self._largest_q)
         q_slope = self.sigma_w2 * expectation(lambda x: phi(x) * phi.derivative(x) * x, q) / q
         after = self.sigma_w2 * kernel.second_moment(q) + self.sigma_b2
         c_slope = self.sigma_w2 * q * kernel.slope_covariance(q, at.one_minus_c) / after
@@ -244,4 +243,4 @@ class MeanField:
         args = sign[found], w2[found], b2[found]
         root = find_root(pace, (low[found], high[found]), args=args, tolerances={"xatol": 1e-15})
         q[found] = np.exp(args[0] * np.where(root.success, root.x, low[found]))
-        return np.where((b2 == 0) & (q < TINY), 0.0, q)
+        return q
