@@ -324,6 +324,9 @@ def test_depth_scales_against_the_decay_of_trajectories(activation, sigma_w2, si
 def test_depth_scales_without_an_end():
     scales = MeanField(TANH, sigma_w2=critical_sigma_w2(TANH, 0.1), sigma_b2=0.1).depth_scales()
     assert scales.xi_c > 1e9 and scales.xi_gradient > 1e9 and 0 < scales.xi_q < 5
+    vanishing = MeanField(TANH, sigma_w2=[0.5, 1.0], sigma_b2=0.0).depth_scales()
+    np.testing.assert_allclose(vanishing.xi_q, [1 / np.log(2), np.inf])
+    np.testing.assert_allclose(vanishing.xi_c, np.inf)
     relu = MeanField(RELU, sigma_w2=[1.0, 2.0, 3.0], sigma_b2=0.0).depth_scales()
     np.testing.assert_allclose(relu.xi_q, [1 / np.log(2), np.inf, 1 / np.log(1.5)])
     np.testing.assert_allclose(relu.xi_c, np.inf)  # a power of depth at every sigma_w2
