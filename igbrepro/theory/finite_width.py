@@ -95,7 +95,7 @@ def relu_gap_limit(c0: float = 0.0, scatter: float = 0.0) -> float:
     an eighth of that variance stays in 1/(1 + gamma).
     """
     angle = np.arccos(finite("c0", c0, 0, 1))
-    total, n_layers = 2 * finite("scatter", scatter, 0) * np.sin(angle) ** 2, 20_000
+    total, n_layers = 2 * finite("scatter", scatter, 0) * np.sin(angle) ** 2, 5_000
     for _ in range(n_layers):
         c = np.cos(angle)
         total += 6 - 2 / np.pi * (3 * np.sin(angle) * c + (np.pi - angle) * (1 + 2 * c**2))
