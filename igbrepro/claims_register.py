@@ -256,7 +256,7 @@ REGISTER: list[Claim] = [
         id="phases-published",
         title="First guesses at the published training points",
         statement="At the four published training points deep untrained tanh networks give two unrelated inputs the "
-        "same answer as often as the theory says: almost always in the ordered phase, least often in the neutral phase.",
+        "same answer as often as the theory says: almost always in the ordered phase, least often in neutrality.",
         source="arXiv:2505.12096, training figure of tanh (initial values); the measure is ours",
         notebook="theory/04_phase_diagrams",
         rule=all_of(
@@ -355,8 +355,8 @@ REGISTER: list[Claim] = [
         Claim(
             id=f"learning-edge-first-{name}",
             title=f"{label}: the edge of chaos learns first",
-            statement=f"Of deep {label} networks that differ in the variance of their weights alone, those that start on "
-            "the edge of chaos are the first to learn.",
+            statement=f"Of deep {label} networks that differ in the variance of their weights alone, those that start "
+            "on the edge of chaos are the first to learn.",
             source="arXiv:2505.12096, abstract and figure of the training dynamics of MLPs",
             notebook="experiments/06_learning",
             rule=greater("hardest rival over edge, log10", 0.0, z=2),
@@ -368,8 +368,8 @@ REGISTER: list[Claim] = [
         Claim(
             id=f"learning-bias-absorbed-{name}",
             title=f"{label}: the prejudice of the edge is deep and transient",
-            statement=f"A deep {label} network on the edge of chaos starts by giving nearly every image the same class, "
-            "and training rids it of this bias sooner than of that of any other phase that starts biased.",
+            statement=f"A deep {label} network on the edge of chaos starts by giving nearly every image the same "
+            "class, and training rids it of this bias sooner than of that of any other phase that starts biased.",
             source="arXiv:2505.12096, abstract and figure of the training dynamics of MLPs",
             notebook="experiments/06_learning",
             rule=all_of(
@@ -384,8 +384,8 @@ REGISTER: list[Claim] = [
         Claim(
             id=f"learning-start-predicted-{name}",
             title=f"{label}: the bias at the start is predicted",
-            statement=f"The mean largest class fraction of the untrained {label} networks on real images is the one the "
-            "theory of infinite width predicts, to within 0.05 in every phase.",
+            statement=f"The mean largest class fraction of the untrained {label} networks on real images is the one "
+            "the theory of infinite width predicts, to within 0.05 in every phase.",
             source="arXiv:2505.12096, phase diagram and figure of the training dynamics of MLPs",
             notebook="experiments/06_learning",
             rule=between("measured minus predicted, worst network", -0.05, 0.05),

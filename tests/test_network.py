@@ -35,7 +35,7 @@ def test_ratio_to_the_critical_value_becomes_a_raw_variance(activation, ratio, s
         (lambda: InitSpec([1.0, 2.0]), r"sigma_w2 of shape \(2,\): need one number"),
         (lambda: InitSpec("large"), "sigma_w2='large': need a number"),
         (lambda: InitSpec.from_ratio(-1, "relu"), r"sigma_w2_ratio=-1\.0: need finite numbers > 0"),
-        (lambda: InitSpec.from_ratio(1, "gelu", 1e3), "sigma_b2=1000.0: gelu has no edge of chaos"),
+        (lambda: InitSpec.from_ratio(1, "gelu", 1e3), "sigma_b2=1000.0: gelu has no known edge of chaos"),
         (lambda: InitSpec.from_ratio(1, "rleu"), "activation='rleu': unknown"),
         (lambda: NetworkSpec("tahn", 3, 10), "activation='tahn': unknown; choose from"),
         (lambda: NetworkSpec("tanh", 0, 10), "depth=0: need a whole number, 1 or more"),

@@ -21,9 +21,7 @@ def test_pair_mean_of_erf_is_the_arcsine_law(q, c):
     assert plain.pair_mean(math.erf, q, c) == pytest.approx(want, rel=1e-10, abs=1e-13)
 
 
-@pytest.mark.parametrize(
-    ("sigma_b2", "edge"), [(0.01, 1.424205), (0.05, 1.760955), (0.10, 1.986073), (0.20, 2.285152)]
-)
+@pytest.mark.parametrize(("sigma_b2", "edge"), [(0.01, 1.424205), (0.05, 1.760955), (0.10, 1.986073), (0.20, 2.285152)])
 def test_edge_of_tanh(sigma_b2, edge):
     assert plain.edge_sigma_w2(math.tanh, slope, sigma_b2) == pytest.approx(edge, abs=6e-7)
 
