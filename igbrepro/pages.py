@@ -216,7 +216,7 @@ def figures_page(chapters: Mapping[str, Chapter], thumbnails: Path) -> str:
             continue
         cards = []
         for figure in chapter.figures:
-            lines = ["```{grid-item-card}", f":link: {figure.name}", ":link-type: ref"]
+            lines = ["```{grid-item-card}", f":link: {figure.name}", ":link-type: ref", f":link-alt: {figure.name}"]
             if figure.png:
                 lines += [
                     f":img-top: {_thumbnail(figure, thumbnails)}",

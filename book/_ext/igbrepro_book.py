@@ -52,6 +52,9 @@ def drop_common_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Take away the ids that several elements of a page share; nothing links to them."""
     for section in doctree.findall(nodes.section):
         section["ids"] = [name for name in section["ids"] if name not in COMMON_IDS]
+    proofs = [element for element in doctree.findall(nodes.Element) if element.get("ids") == ["proof"]]
+    for number, proof in enumerate(proofs, start=1):  # sphinx-proof looks for its proofs by id: number them
+        proof["ids"] = [f"proof-{number}"]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
