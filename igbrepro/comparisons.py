@@ -15,10 +15,17 @@ from igbrepro.errors import ParameterError
 from igbrepro.results import Measurement
 
 
-def compare(label: str, values: ArrayLike, errors: ArrayLike, expected: ArrayLike) -> list[Measurement]:
-    """One measurement for each entry, named "label [index]"; values, errors, expected: (n,)."""
-    rows = zip(*(np.asarray(v, dtype=float) for v in (values, errors, expected)), strict=True)
-    return [Measurement(f"{label} [{index}]", *row) for index, row in enumerate(rows)]
+def compare(
+    label: str, values: ArrayLike, errors: ArrayLike, expected: ArrayLike, at: ArrayLike | None = None
+) -> list[Measurement]:
+    """One measurement for each layer, named "label 3"; values, errors, expected: (n,).
+
+    at: the n layers, by default 0, 1, ...
+    """
+    values, errors, expected = (np.asarray(v, dtype=float) for v in (values, errors, expected))
+    layers = range(len(values)) if at is None else np.asarray(at)
+    rows = zip(layers, values, errors, expected, strict=True)
+    return [Measurement(f"{label} {layer}", *row) for layer, *row in rows]
 
 
 def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measurement]:

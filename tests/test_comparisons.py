@@ -8,20 +8,20 @@ from igbrepro.results import Measurement
 
 
 def test_the_farthest_and_the_least_precise():
-    rows = compare("c, layer", [1.1, 2.0, 5.0], [0.02, 0.5, 0.1], [1.0, 2.5, 5.2])
+    rows = compare("c, layer", [1.1, 2.0, 5.0], [0.02, 0.5, 0.1], [1.0, 2.5, 5.2], at=[4, 6, 8])
     far, vague = extremes(rows, "ordered")
     assert (far.name, far.value, far.std_error) == (
         "farthest from theory: ordered", pytest.approx(1.1), pytest.approx(0.02),
     )  # fmt: skip
-    assert far.z == pytest.approx(5) and "c, layer [0]" in far.note
+    assert far.z == pytest.approx(5) and "c, layer 4" in far.note
     assert (vague.name, vague.value, vague.std_error) == (
         "least precise: ordered", pytest.approx(0.8), pytest.approx(0.2),
     )  # fmt: skip
 
 
 def test_a_shortfall_counts_like_an_excess():
-    far, _ = extremes(compare("q", [0.5, 1.1], [0.1, 0.1], [1.0, 1.0]))
-    assert far.z == pytest.approx(-5)
+    far, _ = extremes(compare("q, layer", [0.5, 1.1], [0.1, 0.1], [1.0, 1.0]))
+    assert far.z == pytest.approx(-5) and "q, layer 0" in far.note
 
 
 @pytest.mark.parametrize(
