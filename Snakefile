@@ -78,6 +78,7 @@ rule notebook:
         record=f"{EXECUTED}/{{name}}.record.json",
     log:
         f"{OUT}/log/{{name}}.ipynb",
+    priority: lambda wildcards: ENTRIES[wildcards.name].minutes  # the longest first, so that no core waits for it
     params:
         parameters=lambda wildcards: parameters_key(ENTRIES[wildcards.name]),
         claims=lambda wildcards: register_digest(wildcards.name),
