@@ -42,7 +42,7 @@ environment: $(STAMP)
 
 $(STAMP):
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv found (Debian: apt install python3-venv); or make PYTHON=path"; exit 1; }
-	@echo "Making the environment $(VENV): 3 to 5 minutes and 6 GB of disk if nothing is there yet."
+	@echo "Making the environment $(VENV): 5 to 9 minutes and 6 GB of disk if nothing is there yet."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	rm -f $(VENV)/igbrepro-*.stamp

@@ -100,7 +100,7 @@ def _escape(text: str) -> str:
 
 def badge(outcome: Outcome) -> str:
     """The outcome as a coloured word (classes in the book's style sheet)."""
-    return f"<span class='igb-badge igb-{outcome.slug}'>{outcome.mark} {outcome}</span>"
+    return f"<span class='igb-badge igb-{outcome.slug}'>{outcome.mark}&nbsp;{outcome}</span>"
 
 
 def _absent(records: Iterable[Record]) -> list[Verdict]:
@@ -201,7 +201,7 @@ def _thumbnail(figure: Figure, folder: Path) -> str:
     with Image.open(io.BytesIO(figure.png)) as image:
         image = image.convert("RGB")
         image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-        image.quantize(64).save(path, optimize=True)
+        image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     return f"{folder.name}/{path.name}"
 
 
