@@ -19,3 +19,7 @@ class DataMissing(IgbreproError, FileNotFoundError):
 
 class ClaimFailed(IgbreproError, AssertionError):
     """A claim's verdict differs from the committed register."""
+
+
+class NoCommonEdge(UserWarning):
+    """No sigma_w2 keeps both the signal and the gradient; the message gives the two values."""

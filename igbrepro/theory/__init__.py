@@ -5,10 +5,11 @@ from igbrepro.theory.gaussian import bivariate_normal_cdf, expectation, pair_exp
 from igbrepro.theory.guessing_bias import ClassFraction, c_from_gamma, gamma_from_c, sigma_mu2, sigma_y2
 from igbrepro.theory.mean_field import DepthScales, FixedPoint, MeanField, Trajectory
 from igbrepro.theory.phases import Phase, PhaseGrid, classify, critical_sigma_w2, neutral_sigma_w2, phase_grid
+from igbrepro.theory.pooling import AveragePool, MaxPool
 
 __all__ = [
-    "ERF", "GELU", "LEAKY_RELU", "LINEAR", "RELU", "TANH", "Activation", "ClassFraction", "DepthScales", "FixedPoint",
-    "MeanField", "Phase", "PhaseGrid", "Trajectory", "bivariate_normal_cdf", "c_from_gamma", "classify",
-    "critical_sigma_w2", "expectation", "gamma_from_c", "get_activation", "neutral_sigma_w2", "pair_expectation",
-    "phase_grid", "sigma_mu2", "sigma_y2",
+    "ERF", "GELU", "LEAKY_RELU", "LINEAR", "RELU", "TANH", "Activation", "AveragePool", "ClassFraction", "DepthScales",
+    "FixedPoint", "MaxPool", "MeanField", "Phase", "PhaseGrid", "Trajectory", "bivariate_normal_cdf", "c_from_gamma",
+    "classify", "critical_sigma_w2", "expectation", "gamma_from_c", "get_activation", "neutral_sigma_w2",
+    "pair_expectation", "phase_grid", "sigma_mu2", "sigma_y2",
 ]  # fmt: skip

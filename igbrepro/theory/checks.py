@@ -32,9 +32,3 @@ def whole(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ParameterError(f"{name}={value!r}: need a whole number, {least} or more.")
     return int(value)
-
-
-def no_pool(pool: object) -> None:
-    """Raises ParameterError for anything but pool=None, the only case these maps cover so far."""
-    if pool is not None:
-        raise ParameterError(f"pool={pool!r}: only single-node activations are supported; pass pool=None.")

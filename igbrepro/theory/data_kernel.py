@@ -100,6 +100,8 @@ def data_kernel(mean_field: MeanField, inputs: ArrayLike, depth: int) -> DataKer
     x, depth = finite("inputs", inputs, -np.inf), whole("depth", depth, 1)
     if x.ndim < 2 or len(x) < 2:
         raise ParameterError(f"inputs: shape {x.shape}; need (n, ...) with n >= 2 inputs.")
+    if mean_field.pool is not None or mean_field.residual is not None:
+        raise ParameterError(f"mean_field={mean_field!r}: data kernels are known for plain layers only.")
     if mean_field.shape:
         raise ParameterError(f"mean_field={mean_field!r}: need one (sigma_w2, sigma_b2), not an array of them.")
     x = x.reshape(len(x), -1)

@@ -68,6 +68,8 @@ def width_gap(
         whose own norms and correlations scatter (sigma_b2 = 0 only).
     Raises ParameterError outside these ranges, and where 1 - c falls below LEAST_GAP.
     """
+    if field.pool is not None or field.residual is not None:
+        raise ParameterError(f"field={field!r}: the correction in 1/width is known for plain layers only.")
     if field.shape != ():
         raise ParameterError(f"field={field!r}: need scalar sigma_w2 and sigma_b2; take one point at a time.")
     finite("c0", c0, 0, 1)

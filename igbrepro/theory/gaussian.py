@@ -56,10 +56,16 @@ def _check(fine: np.ndarray, coarse: np.ndarray, scale: np.ndarray) -> None:
         )
 
 
-def expectation(f: Callable[[np.ndarray], np.ndarray], q: ArrayLike) -> np.ndarray:
+def normal_density(z: np.ndarray) -> np.ndarray:
+    """The standard normal density."""
+    return np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+def expectation(f: Callable[[np.ndarray], np.ndarray], q: ArrayLike, density: np.ndarray | float = 1.0) -> np.ndarray:
     """E[f(x)] for x ~ N(0, q), elementwise over q.
 
     f: elementwise, smooth away from zero.  q: shape (...,), q >= 0.  Returns shape (...,).
+    density: of another law of x / sqrt(q) over that of N(0, 1), at NODES.
     Raises ParameterError for a negative or non-finite q, NotConverged if the quadrature's own error estimate is too
     large.
     """
@@ -67,7 +73,7 @@ def expectation(f: Callable[[np.ndarray], np.ndarray], q: ArrayLike) -> np.ndarr
     root, result = np.sqrt(q.reshape(-1, 1)), np.empty(q.size)
     for start in range(0, q.size, _ROWS):
         part = slice(start, start + _ROWS)
-        values = f(root[part] * NODES)
+        values = f(root[part] * NODES) * density
         fine, coarse = (values @ _BOTH).T
         _check(fine, coarse, np.abs(values) @ WEIGHTS)
         result[part] = fine
@@ -76,13 +82,15 @@ def expectation(f: Callable[[np.ndarray], np.ndarray], q: ArrayLike) -> np.ndarr
 
 def pair_expectation(
     f: Callable[[np.ndarray, np.ndarray], np.ndarray], q_a: ArrayLike, q_b: ArrayLike, one_minus_c: ArrayLike,
-    scale: ArrayLike = 0.0,
+    scale: ArrayLike = 0.0, density: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:  # fmt: skip
     """E[f(x, y)] for jointly normal x, y with variances q_a, q_b and correlation c, elementwise.
 
     The correlation enters as 1 - c in [0, 2], so that nothing is lost next to c = 1. The inner integral, over y given
     x, is split where y = 0.  Shapes (...,) broadcast; returns their common shape.  Raises as `expectation`; errors
     count in proportion to E|f|, or to `scale` if that is larger.
+    density: of another law of the pair over the normal one, as a function of x/sqrt(q_a), of z in y/sqrt(q_b) =
+    c x/sqrt(q_a) + sqrt(1 - c^2) z, and of 1 - c.
     """
     q_a, q_b, s = finite("q_a", q_a, 0), finite("q_b", q_b, 0), finite("one_minus_c", one_minus_c, 0, 2)
     q_a, q_b, s, scale = np.broadcast_arrays(q_a, q_b, s, scale)
@@ -98,7 +106,10 @@ def pair_expectation(
         inner, coarse, size = (np.zeros(centre.shape[:2]) for _ in range(3))
         for distance in (-_INNER, _INNER):
             z = centre + distance
-            weight = _INNER_WEIGHTS * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+            weight = _INNER_WEIGHTS * normal_density(z)
+            if density is not None:
+                one = slice(0, 1) if np.all(s[part] == s[part][0]) else slice(None)  # the same for all pairs
+                weight = weight * density(outer, z[one], s[part][one])
             values = weight * f(x, np.sqrt(q_b[part]) * (c * outer + r * z))
             inner += values.sum(-1)
             coarse += 2 * values[..., ::2].sum(-1)

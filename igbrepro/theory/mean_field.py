@@ -14,8 +14,9 @@ from scipy.optimize.elementwise import find_minimum, find_root
 
 from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
-from igbrepro.theory.checks import finite, no_pool, whole
+from igbrepro.theory.checks import finite, whole
 from igbrepro.theory.gaussian import expectation
+from igbrepro.theory.pooling import Pool, check_pool
 
 SMALLEST_Q = 1e-200  # below this phi is linear, and the correlation map is taken here
 MARGIN = 1e-12  # how far chi must exceed 1 for a correlation fixed point below 1
@@ -73,21 +74,24 @@ class DepthScales:
 
 
 class MeanField:
-    """The infinite-width maps of one layer h' = W phi(h) + b, W_ij ~ N(0, sigma_w2/fan_in), b_i ~ N(0, sigma_b2).
+    """The infinite-width maps of one layer h' = W g(h) + b, W_ij ~ N(0, sigma_w2/fan_in), b_i ~ N(0, sigma_b2).
 
     activation: an Activation or its name.
     sigma_w2 > 0, sigma_b2 >= 0: raw variances; arrays broadcast with each other and with every method's arguments.
-    pool: None (single-node activations).
+    pool: None, g = phi of each node, or MaxPool(k) or AveragePool(k), g = the maximum or mean of phi over k nodes.
+    residual: None, or the scale r > 0 of a residual layer h' = h + r (W g(h) + b).
     Raises ParameterError for values outside these ranges or not finite, or shapes that do not broadcast. Methods take
     variances up to 1e8 (1e100 for activations with closed forms); larger results count as infinite.
     Source: Poole et al. 2016, eqs. (3) and (5); Schoenholz et al. 2017, eqs. (3) to (9).
     """
 
     def __init__(
-        self, activation: Activation | str, *, sigma_w2: ArrayLike, sigma_b2: ArrayLike = 0.0, pool: None = None
-    ) -> None:
-        no_pool(pool)
-        self.activation = get_activation(activation)
+        self, activation: Activation | str, *, sigma_w2: ArrayLike, sigma_b2: ArrayLike = 0.0, pool: Pool | None = None,
+        residual: float | None = None,
+    ) -> None:  # fmt: skip
+        self.activation, self.pool = get_activation(activation), check_pool(pool)
+        self.kernel = self.activation.kernel if pool is None else pool.kernel(self.activation)
+        self.residual = residual if residual is None else float(finite("residual", residual, 0, open_low=True))
         self.sigma_w2 = finite("sigma_w2", sigma_w2, 0, open_low=True)
         self.sigma_b2 = finite("sigma_b2", sigma_b2, 0)
         try:
@@ -97,12 +101,16 @@ class MeanField:
                 f"sigma_w2 of shape {self.sigma_w2.shape}, sigma_b2 of shape {self.sigma_b2.shape}: "
                 "need shapes that broadcast, such as (n,) and (m, 1)."
             ) from None
+        # h' = keep h + block: the block of a residual layer is one of variances r^2 sigma_w2, r^2 sigma_b2
+        self._keep, scale = (0.0, 1.0) if self.residual is None else (1.0, self.residual)
+        self._w2, self._b2 = scale**2 * self.sigma_w2, scale**2 * self.sigma_b2
 
     def __repr__(self) -> str:
-        return f"MeanField({self.activation.name}, sigma_w2={self.sigma_w2}, sigma_b2={self.sigma_b2})"
+        extra = "".join(f", {name}={getattr(self, name)}" for name in ("pool", "residual") if getattr(self, name))
+        return f"MeanField({self.activation.name}, sigma_w2={self.sigma_w2}, sigma_b2={self.sigma_b2}{extra})"
 
     def q_map(self, q: ArrayLike) -> np.ndarray:
-        """Variance after one more layer, sigma_w2 E[phi^2] + sigma_b2, from the variance q >= 0."""
+        """Variance after one more layer, sigma_w2 E[g^2] + sigma_b2, from the variance q >= 0."""
         return self._q_map(finite("q", q, 0, self._largest_q))
 
     def cov_map(self, q_a: ArrayLike, q_b: ArrayLike, cov: ArrayLike) -> np.ndarray:
@@ -116,21 +124,24 @@ class MeanField:
         if np.any(excess > 0):
             worst = float(np.broadcast_to(cov, excess.shape)[excess > 0].flat[0])
             raise ParameterError(f"cov={worst!r}: a covariance is at most sqrt(q_a q_b) in size; pass cov, not c.")
-        return self.sigma_w2 * self.activation.kernel.covariance(q_a, q_b, cov) + self.sigma_b2
+        return self._keep * cov + self._w2 * self.kernel.covariance(q_a, q_b, cov) + self._b2
 
     def c_map(self, c: ArrayLike, q: ArrayLike) -> np.ndarray:
         """Correlation after one more layer, for two inputs of correlation c in [-1, 1] and equal variances q > 0."""
         c, q = finite("c", c, -1, 1), np.maximum(finite("q", q, 0, self._largest_q, open_low=True), SMALLEST_Q)
         after = self._q_map(q)
-        high = 1 - self.sigma_w2 * self.activation.kernel.deviation(q, 1 - c) / after
+        high = 1 - self._gap(q, 1 - c) / after
         if not np.all(c > 0.5):
             high = np.where(c > 0.5, high, self.cov_map(q, q, c * q) / after)
         return np.clip(high, -1, 1)
 
     def chi(self, q: ArrayLike) -> np.ndarray:
-        """Gradient multiplier sigma_w2 E[phi'^2] at q in [0, inf]: mean squared gradients grow by chi a layer."""
+        """Gradient multiplier sigma_w2 sum_i E[(d_i g)^2] at q in [0, inf]: mean squared gradients grow by it a layer.
+
+        It is the slope of the covariance map at c = 1; one more than that of its block for a residual layer.
+        """
         q = finite("q", np.minimum(q, self._largest_q), 0)
-        return self.sigma_w2 * self.activation.kernel.square_slope(q)
+        return self._keep + self._w2 * self.kernel.square_slope(q)
 
     def trajectory(self, depth: int, q0: ArrayLike = 1.0, c0: ArrayLike = 0.0) -> Trajectory:
         """q, c, gamma and chi through `depth` more layers, for two inputs that start with q0 and c0.
@@ -151,18 +162,20 @@ class MeanField:
 
         q is inf where the variance diverges and 0 where it vanishes. Where no layer singles out a correlation (a linear
         network, or tanh without bias at sigma_w2 <= 1, whose q vanishes) every c is kept; c is then given as its limit
-        for sigma_b2 -> 0, which is 1. Homogeneous activations without bias at chi = 1 keep q0.
+        for sigma_b2 -> 0, which is 1. Homogeneous activations without bias keep q0 where they keep the variance.
+        Raises ParameterError for residual layers, whose variance grows with every layer.
         """
+        self._needs_fixed_point()
         q0 = finite("q0", q0, 0, self._largest_q, open_low=True)
         shape = np.broadcast_shapes(self.shape, q0.shape)
         q0, w2, b2 = (np.broadcast_to(v, shape) for v in (q0, self.sigma_w2, self.sigma_b2))
-        flat = MeanField(self.activation, sigma_w2=w2.ravel(), sigma_b2=b2.ravel())
+        flat = MeanField(self.activation, sigma_w2=w2.ravel(), sigma_b2=b2.ravel(), pool=self.pool)
         q = flat._fixed_q(q0.ravel())
         chi, one_minus_c = flat.chi(q), np.zeros(q.shape)
         inside = np.isfinite(q) & (q > 0) & (chi > 1 + MARGIN)
         if not self.activation.homogeneous and np.any(inside):
             bias = flat.sigma_b2[inside] / flat.sigma_w2[inside]
-            one_minus_c[inside] = self.activation.kernel.gap_root(q[inside], bias)
+            one_minus_c[inside] = self.kernel.gap_root(q[inside], bias)
         return FixedPoint(q.reshape(shape), one_minus_c.reshape(shape), chi.reshape(shape))
 
     def depth_scales(self) -> DepthScales:
@@ -172,9 +185,13 @@ class MeanField:
         Source: Schoenholz et al. 2017, eqs. (7) to (9).
         """
         at = self.fixed_point()
-        phi, kernel = self.activation, self.activation.kernel
+        phi, kernel = self.activation, self.kernel
         q = np.clip(at.q, SMALLEST_Q, self._largest_q)
-        q_slope = self.sigma_w2 * expectation(lambda x: phi(x) * phi.derivative(x) * x, q) / q
+        if self.pool is None:
+            variance_slope = expectation(lambda x: phi(x) * phi.derivative(x) * x, q) / q
+        else:
+            variance_slope = kernel.variance_slope(q)
+        q_slope = self.sigma_w2 * variance_slope
         after = self.sigma_w2 * kernel.second_moment(q) + self.sigma_b2
         c_slope = self.sigma_w2 * q * kernel.slope_covariance(q, at.one_minus_c) / after
 
@@ -186,18 +203,29 @@ class MeanField:
 
     @property
     def _largest_q(self) -> float:
-        return self.activation.kernel.largest_q
+        return self.kernel.largest_q
+
+    def _needs_fixed_point(self) -> None:
+        if self.residual is not None:
+            raise ParameterError(
+                f"residual={self.residual!r}: every residual layer adds to the variance, so there is no fixed point; "
+                "use trajectory."
+            )
+
+    def _gap(self, q: np.ndarray, s: np.ndarray) -> np.ndarray:
+        """q (1 - c) after one more layer."""
+        return self._keep * q * s + self._w2 * self.kernel.deviation(q, s)
 
     def _q_map(self, q: np.ndarray) -> np.ndarray:
-        after = self.sigma_w2 * self.activation.kernel.second_moment(np.minimum(q, self._largest_q)) + self.sigma_b2
+        within = np.minimum(q, self._largest_q)
+        after = self._keep * within + self._w2 * self.kernel.second_moment(within) + self._b2
         return np.where(q >= self._largest_q, np.inf, after)
 
     def _step(self, q: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(q, 1 - c) one layer on; 1 - c is kept where the variance has vanished."""
-        kernel = self.activation.kernel
-        now = np.minimum(np.maximum(q, SMALLEST_Q), kernel.largest_q)
-        after = self.sigma_w2 * kernel.second_moment(now) + self.sigma_b2
-        gap = self.sigma_w2 * kernel.deviation(now, s) / after
+        now = np.minimum(np.maximum(q, SMALLEST_Q), self._largest_q)
+        after = self._keep * now + self._w2 * self.kernel.second_moment(now) + self._b2
+        gap = self._gap(now, s) / after
         if (now != q).any():
             after = self._q_map(q)
             gap = np.where(after > 0, gap, s)
@@ -205,7 +233,7 @@ class MeanField:
 
     def _fixed_q(self, q0: np.ndarray) -> np.ndarray:
         """The fixed point of the q-map that iteration from q0 runs into; all arrays have shape (m,)."""
-        w2, b2, kernel = self.sigma_w2, self.sigma_b2, self.activation.kernel
+        w2, b2, kernel = self.sigma_w2, self.sigma_b2, self.kernel
         if self.activation.homogeneous:
             gain = w2 * kernel.second_moment(np.ones(()))
             with np.errstate(divide="ignore", invalid="ignore"):

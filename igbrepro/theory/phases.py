@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize.elementwise import find_root
 
-from igbrepro.errors import ParameterError
+from igbrepro.errors import NoCommonEdge, ParameterError
 from igbrepro.theory.activations import Activation, get_activation
-from igbrepro.theory.checks import finite, no_pool
+from igbrepro.theory.checks import finite
+from igbrepro.theory.kernels import Kernel
 from igbrepro.theory.mean_field import FixedPoint, MeanField
+from igbrepro.theory.pooling import Pool, check_pool
 
 EDGE_TOLERANCE = 1e-6
 _LOG_Q = np.array_split(np.linspace(np.log(1e-20), np.log(1e4), 240), 12)
@@ -44,12 +47,15 @@ class PhaseGrid(FixedPoint):
 
 
 def critical_sigma_w2(
-    activation: Activation | str, sigma_b2: ArrayLike = 0.0, pool: None = None, criterion: str = "gradient"
-) -> np.ndarray:
+    activation: Activation | str, sigma_b2: ArrayLike = 0.0, pool: Pool | None = None,
+    criterion: str | None = None,
+) -> np.ndarray:  # fmt: skip
     """The edge of chaos: sigma_w2 at which chi = 1 at the fixed point, for each sigma_b2 >= 0.
 
-    criterion: "gradient" (chi = 1), or "signal" (E[phi^2] sigma_w2 = q, defined for homogeneous activations only; for
-    others every sigma_w2 has a variance that it keeps).
+    criterion: "gradient" (chi = 1), or "signal" (sigma_w2 E[g^2] = q, defined for homogeneous activations only; for
+    others every sigma_w2 has a variance that it keeps). None is "gradient", with the warning NoCommonEdge where the two
+    differ: a pooled homogeneous activation has kinks where g is not zero, and then chi = 1 needs a larger sigma_w2
+    than the variance does; signal/gradient is the slope of the correlation map at c = 1 for every sigma_w2.
     Returns the shape of sigma_b2; nan where no edge is found at variances up to 1e4.  Piecewise-linear activations
     have the same value for every sigma_b2, though for sigma_b2 > 0 their variance then grows without bound.  For GELU
     and its like with a small sigma_b2 (below about 0.15) the variance that has chi = 1 is an unstable fixed point:
@@ -57,45 +63,55 @@ def critical_sigma_w2(
     Raises ParameterError for other criteria or a negative sigma_b2.
     Source: Schoenholz et al. 2017, section 3; the paper's edge of chaos.
     """
-    no_pool(pool)
     activation, sigma_b2 = get_activation(activation), finite("sigma_b2", sigma_b2, 0)
-    kernel, one = activation.kernel, np.ones(())
-    if criterion not in ("gradient", "signal"):
+    kernel, one = _kernel(activation, pool), np.ones(())
+    if criterion not in (None, "gradient", "signal"):
         raise ParameterError(f'criterion={criterion!r}: choose "gradient" or "signal".')
     if activation.homogeneous:
-        kept = kernel.square_slope(one) if criterion == "gradient" else kernel.second_moment(one)
-        return np.full(sigma_b2.shape, 1 / kept)[()]
+        gradient, signal = float(1 / kernel.square_slope(one)), float(1 / kernel.second_moment(one))
+        if criterion is None and abs(signal / gradient - 1) > 1e-9:
+            warnings.warn(
+                f"{activation.name} with {pool}: the gradient is kept at sigma_w2 = {gradient:.7g}, returned here, the "
+                f'signal at {signal:.7g}, and no value keeps both; say which with criterion="gradient" or "signal".',
+                NoCommonEdge, stacklevel=2,
+            )  # fmt: skip
+        return np.full(sigma_b2.shape, signal if criterion == "signal" else gradient)[()]
     if criterion == "signal":
         raise ParameterError(
             f'criterion="signal" selects no value for {activation.name}: every sigma_w2 has a variance that it keeps, '
             'see MeanField.fixed_point; use criterion="gradient".'
         )
-    return _line(activation, sigma_b2, lambda q: 1 / kernel.square_slope(q))
+    return _line(kernel, sigma_b2, lambda q: 1 / kernel.square_slope(q))
 
 
-def neutral_sigma_w2(activation: Activation | str, sigma_b2: ArrayLike = 0.0, pool: None = None) -> np.ndarray:
+def neutral_sigma_w2(activation: Activation | str, sigma_b2: ArrayLike = 0.0, pool: Pool | None = None) -> np.ndarray:
     """The neutrality line: sigma_w2 at which c* = 1/2, so gamma* = 1, for each sigma_b2 >= 0.
 
     Returns the shape of sigma_b2; nan where none is found at variances up to 1e4 (piecewise-linear activations have no
-    neutral phase).  At sigma_b2 = 0 it is the end of the line, where the variance vanishes.
+    neutral phase, nor has tanh with MaxPool(k) for k > 2).  At sigma_b2 = 0 it is the end of the line, where the
+    variance vanishes.
     Raises ParameterError for a negative sigma_b2.  Source: the paper's phase diagram.
     """
-    no_pool(pool)
     activation, sigma_b2 = get_activation(activation), finite("sigma_b2", sigma_b2, 0)
+    kernel = _kernel(activation, pool)
     if activation.homogeneous:
         return np.full(sigma_b2.shape, np.nan)[()]
     half = np.full((), 0.5)
-    return _line(activation, sigma_b2, lambda q: q / 2 / activation.kernel.deviation(q, half))
+    return _line(kernel, sigma_b2, lambda q: q / 2 / kernel.deviation(q, half))
 
 
-def _line(activation: Activation, sigma_b2: np.ndarray, sigma_w2_at: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _kernel(activation: Activation, pool: Pool | None) -> Kernel:
+    return activation.kernel if check_pool(pool) is None else pool.kernel(activation)
+
+
+def _line(kernel: Kernel, sigma_b2: np.ndarray, sigma_w2_at: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """A line of the phase diagram, on which sigma_w2 is a known function of the fixed point's variance q.
 
     Along it sigma_b2(q) = q - sigma_w2(q) E[phi^2]: solved for q by bracketing on a grid, then root finding.
     """
 
     def sigma_b2_at(q: np.ndarray) -> np.ndarray:
-        bias = q - sigma_w2_at(q) * activation.kernel.second_moment(q)
+        bias = q - sigma_w2_at(q) * kernel.second_moment(q)
         return np.where(np.abs(bias) < 1e-12 * q, 0.0, bias)
 
     def excess(log_q: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -120,7 +136,7 @@ def _line(activation: Activation, sigma_b2: np.ndarray, sigma_w2_at: Callable[[n
 
 
 def classify(
-    activation: Activation | str, *, sigma_w2: ArrayLike, sigma_b2: ArrayLike, pool: None = None,
+    activation: Activation | str, *, sigma_w2: ArrayLike, sigma_b2: ArrayLike, pool: Pool | None = None,
     tolerance: float = EDGE_TOLERANCE,
 ) -> Phase | np.ndarray:  # fmt: skip
     """The phase of each (sigma_w2, sigma_b2): one Phase for scalars, else an integer array equal to Phase members.
@@ -132,7 +148,9 @@ def classify(
     return phase if phase.ndim else Phase(int(phase))
 
 
-def phase_grid(activation: Activation | str, sigma_w2: ArrayLike, sigma_b2: ArrayLike, pool: None = None) -> PhaseGrid:
+def phase_grid(
+    activation: Activation | str, sigma_w2: ArrayLike, sigma_b2: ArrayLike, pool: Pool | None = None
+) -> PhaseGrid:
     """Fixed points and phases over the grid of sigma_w2 (n,) and sigma_b2 (m,); maps of shape (m, n)."""
     w2, b2 = np.atleast_1d(finite("sigma_w2", sigma_w2, 0, open_low=True), finite("sigma_b2", sigma_b2, 0))
     at = MeanField(activation, sigma_w2=w2[None, :], sigma_b2=b2[:, None], pool=pool).fixed_point()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory.checks import finite, no_pool, whole
+from igbrepro.theory.checks import finite, whole
 
 
 def test_finite_gives_a_float64_array_of_the_same_shape():
@@ -55,9 +55,3 @@ def test_whole_gives_a_plain_int(value):
 def test_whole_names_argument_value_and_remedy(value):
     with pytest.raises(ParameterError, match=r"depth=.*: need a whole number, 1 or more\."):
         whole("depth", value, 1)
-
-
-def test_only_pool_none_is_taken():
-    no_pool(None)
-    with pytest.raises(ParameterError, match=r"pool='max': .*pass pool=None"):
-        no_pool("max")
