@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory import Activation, MeanField, critical_sigma_w2, get_activation
+from igbrepro.theory import Activation, MeanField, Trajectory, critical_sigma_w2, get_activation
 from igbrepro.theory.checks import finite, whole
+from igbrepro.theory.pooling import Pool, check_pool
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ class NetworkSpec:
     after l activations, so index 0 is h^(1) and index `depth` is the law of the logits.
 
     activation: an Activation or its name.  input_shape: of one input, flattened by the MLP.
-    Raises ParameterError for an unknown activation, or sizes that are not whole numbers from 1 (n_classes from 2).
+    pool: None, or a pool over windows of k neighbouring nodes after the activation: a layer of `width` nodes hands on
+        width / k values. (A layer of k replicas pooled over the replicas is the same with width k times as large.)
+    residual: None, or the scale r of residual layers h^(l+1) = h^(l) + r (W g(h^(l)) + b), l = 1..depth-1.
+    Raises ParameterError for an unknown activation, sizes that are not whole numbers from 1 (n_classes from 2), a width
+    that is not a multiple of k, or r <= 0.
     """
 
     activation: Activation | str
@@ -65,6 +70,8 @@ class NetworkSpec:
     width: int
     n_classes: int = 2
     input_shape: tuple[int, ...] = (784,)
+    pool: Pool | None = None
+    residual: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "activation", get_activation(self.activation))
@@ -73,12 +80,38 @@ class NetworkSpec:
         if not isinstance(self.input_shape, Sequence) or not self.input_shape:
             raise ParameterError(f"input_shape={self.input_shape!r}: need a tuple of sizes, such as (784,).")
         object.__setattr__(self, "input_shape", tuple(whole("input_shape", size, 1) for size in self.input_shape))
+        if check_pool(self.pool) is not None and self.width % self.pool.k:
+            raise ParameterError(f"width={self.width!r}: need a multiple of the pool's k={self.pool.k}.")
+        if self.residual is not None:
+            object.__setattr__(self, "residual", finite("residual", self.residual, 0, open_low=True).item())
 
     @property
     def input_size(self) -> int:
         """Number of features of one flattened input, the fan-in of the first layer."""
         return math.prod(self.input_shape)
 
+    @property
+    def fan_in(self) -> int:
+        """Number of values a hidden layer hands on: the fan-in of every layer but the first."""
+        return self.width if self.pool is None else self.width // self.pool.k
+
     def mean_field(self, init: InitSpec) -> MeanField:
-        """The infinite-width theory of this network under `init`."""
-        return MeanField(self.activation, sigma_w2=init.sigma_w2, sigma_b2=init.sigma_b2)
+        """The infinite-width theory of a hidden layer of this network under `init`."""
+        return MeanField(
+            self.activation, sigma_w2=init.sigma_w2, sigma_b2=init.sigma_b2, pool=self.pool, residual=self.residual
+        )
+
+    def trajectory(self, init: InitSpec, q0: float = 1.0, c0: float = 0.0) -> Trajectory:
+        """The infinite-width theory of all layers, (depth + 1, ...): the head of a residual network is a plain layer.
+
+        q0, c0: variance and correlation of h^(1), as MeanField.trajectory takes them.
+        """
+        if self.residual is None:
+            return self.mean_field(init).trajectory(self.depth, q0, c0)
+        head = replace(self, residual=None).mean_field(init)
+        if self.depth == 1:
+            return head.trajectory(1, q0, c0)
+        body = self.mean_field(init).trajectory(self.depth - 1, q0, c0)
+        last = head.trajectory(1, body.q[-1], body.c[-1])
+        parts = zip((body.q, body.one_minus_c, body.chi), (last.q, last.one_minus_c, last.chi), strict=True)
+        return Trajectory(*(np.concatenate([along, end[1:]]) for along, end in parts))

@@ -16,24 +16,27 @@ from igbrepro.ensemble import EnsembleResult
 from igbrepro.network import InitSpec, NetworkSpec
 from igbrepro.plotting import PHASE_COLORS, PHASE_MARKERS, panels, phase_legend, phase_map, theory_and_points
 from igbrepro.theory import Activation, ClassFraction, Phase, critical_sigma_w2, neutral_sigma_w2, phase_grid
+from igbrepro.theory.pooling import Pool
 
 LINE_STYLES = {"edge of chaos": (PHASE_COLORS[Phase.EDGE], "-"), "neutrality line": ("black", "--")}
 
 
 def phase_plane(
-    ax: Axes, activation: Activation | str, sigma_w2: Sequence[float], sigma_b2: Sequence[float], size: int = 120
-) -> None:
+    ax: Axes, activation: Activation | str, sigma_w2: Sequence[float], sigma_b2: Sequence[float], size: int = 120,
+    pool: Pool | None = None,
+) -> None:  # fmt: skip
     """The phases over the rectangle of the ranges sigma_w2 and sigma_b2, `size` points a side, with their lines."""
     w2, b2 = np.linspace(*sigma_w2, size), np.linspace(*sigma_b2, size)
-    phase_map(ax, w2, b2, phase_grid(activation, w2, b2).phase)
-    phase_lines(ax, activation, b2)
+    phase_map(ax, w2, b2, phase_grid(activation, w2, b2, pool=pool).phase)
+    phase_lines(ax, activation, b2, pool)
     ax.set(xlim=sigma_w2, ylim=sigma_b2)
 
 
-def phase_lines(ax: Axes, activation: Activation | str, sigma_b2: ArrayLike) -> list[Line2D]:
+def phase_lines(ax: Axes, activation: Activation | str, sigma_b2: ArrayLike, pool: Pool | None = None) -> list[Line2D]:
     """Draw the edge of chaos and, where there is one, the neutrality line at sigma_b2 (m,), on top of everything."""
     sigma_b2 = np.asarray(sigma_b2, float)
-    lines = (critical_sigma_w2(activation, sigma_b2), neutral_sigma_w2(activation, sigma_b2))
+    edge = critical_sigma_w2(activation, sigma_b2, pool=pool, criterion="gradient")
+    lines = (edge, neutral_sigma_w2(activation, sigma_b2, pool=pool))
     drawn = []
     for (name, (color, style)), line in zip(LINE_STYLES.items(), lines, strict=True):
         if np.isfinite(line).any():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
 
 from igbrepro.errors import ParameterError
-from igbrepro.models import build
+from igbrepro.models import build, preactivations
 from igbrepro.network import InitSpec, NetworkSpec
 from igbrepro.simulation import gaussian_inputs, simulate_ensemble
 
@@ -52,22 +53,29 @@ def deviations(
 
 
 def gradient_profile(
-    spec: NetworkSpec, init: InitSpec, inputs: ArrayLike, *, n_networks: int, seed: int
+    spec: NetworkSpec, init: InitSpec, inputs: ArrayLike, *, n_networks: int, seed: int, above_floor: bool = False
 ) -> NDArray[np.float64]:
     """Squared gradients |d f / d h^(l)|^2 of one logit f in random networks, mean over inputs; (n_networks, depth + 1).
 
     Index as everywhere: 0 is the first pre-activation, depth the logit itself (where it is 1).  inputs: (n, ...).
     Infinite width: the ratio of entries l and l + 1 is chi at the variance of layer l.
+    above_floor: read f out with weights made orthogonal to each input's own last activations, so that f = 0. Without a
+        bias, homogeneous networks obey h . df/dh = f in every layer, so that |df/dh|^2 >= f^2/|h|^2: a floor of order
+        1/width under gradients that vanish, which this takes away.
     """
     x = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
     generator = torch.Generator().manual_seed(seed)
-    squares = np.empty((n_networks, spec.depth + 1))
+    squares = np.ones((n_networks, spec.depth + 1))
     for network in range(n_networks):
-        h, before = x, []
-        for module in build(spec, init, generator):
-            h = module(h)
-            if isinstance(module, nn.Linear):
-                before.append(h)
-        gradients = torch.autograd.grad(h[:, 0].sum(), before)
-        squares[network] = [float((g.double() ** 2).sum(1).mean()) for g in gradients]
+        model = build(spec, init, generator)
+        h = preactivations(model, x)
+        if above_floor:
+            last = torch.nn.Sequential(*model[-3 if spec.pool else -2 : -1])(h[-2])
+            readout = torch.randn(last.shape, generator=generator) * math.sqrt(init.sigma_w2 / spec.fan_in)
+            direction = torch.nn.functional.normalize(last.detach(), dim=1)
+            readout -= (readout * direction).sum(1, keepdim=True) * direction
+            gradients = torch.autograd.grad(last, h[:-1], readout)
+        else:
+            gradients = torch.autograd.grad(h[-1][:, 0].sum(), h)
+        squares[network, : len(gradients)] = [float((g.double() ** 2).sum(1).mean()) for g in gradients]
     return squares

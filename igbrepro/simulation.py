@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from igbrepro.ensemble import EnsembleResult, Snapshot
 from igbrepro.errors import ParameterError
-from igbrepro.models import torch_activation
+from igbrepro.models import torch_activation, torch_pool
 from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.sampler import SAMPLERS, NormalStream, Preactivations, gram
+from igbrepro.sampler import SAMPLERS, DenseSampler, GramSampler, NormalStream, Preactivations, gram
 
 __all__ = ["EnsembleResult", "Snapshot", "gaussian_inputs", "simulate_ensemble"]
 
@@ -109,7 +109,7 @@ def simulate_ensemble(
         raise ParameterError(f"method={method!r}: need 'gram' or 'dense'{close}")
     device, dtype = _place(device, dtype)
     reading = _Reading(spec, n_heads, heads_at_every_layer, tuple(keep_layers), keep_nodes, tuple(quantile_levels))
-    activation = torch_activation(spec.activation)
+    phi, pool = torch_activation(spec.activation), None if spec.pool is None else torch_pool(spec.pool)
     shared = None if callable(inputs) else _checked(inputs, spec)
     sampler = None
     bar = tqdm(total=n_networks, unit="network", disable=None if progress is None else not progress)
@@ -124,11 +124,18 @@ def simulate_ensemble(
             elif len(array) != sampler.n_inputs:
                 raise ParameterError(f"inputs: {len(array)} for network {network}, {sampler.n_inputs} before it.")
             x = torch.tensor(array, device=device, dtype=dtype)
+            stream = None
             for layer, nodes in enumerate(reading.nodes):
-                h = recorder.record(network, layer, sampler.draw(x, nodes, normal))
+                pre = (
+                    _windows(spec, sampler, x, nodes, normal) if layer < spec.depth else sampler.draw(x, nodes, normal)
+                )
+                if spec.residual is not None and layer < spec.depth:
+                    stream = _add(stream, pre, spec.residual)
+                    pre = Preactivations(stream.mean, stream.deviations.clone())
+                h = recorder.record(network, layer, pre)
                 if h is None:
                     break
-                x = activation(h)
+                x = phi(h) if pool is None else pool(phi(h))
             done += 1
             bar.update()
     except KeyboardInterrupt:
@@ -136,6 +143,29 @@ def simulate_ensemble(
     finally:
         bar.close()
     return recorder.result(init, method, seed)
+
+
+def _windows(
+    spec: NetworkSpec, sampler: GramSampler | DenseSampler, x: Tensor, nodes: int, normal: NormalStream
+) -> Preactivations:
+    """One hidden layer; where the pool's nodes are correlated, each is made of one part of its own and a shared one."""
+    rho = 0.0 if spec.pool is None else spec.pool.correlation
+    if rho == 0:
+        return sampler.draw(x, nodes, normal)
+    pre = sampler.draw(x, nodes + nodes // spec.pool.k, normal)
+
+    def mix(values: Tensor) -> Tensor:
+        shared = values[..., nodes:].repeat_interleave(spec.pool.k, dim=-1)
+        return math.sqrt(1 - rho) * values[..., :nodes] + math.sqrt(rho) * shared
+
+    return Preactivations(mix(pre.mean), mix(pre.deviations))
+
+
+def _add(stream: Preactivations | None, block: Preactivations, scale: float) -> Preactivations:
+    """stream + scale * block in tensors of its own; the block itself below the first residual layer."""
+    if stream is None:
+        return Preactivations(block.mean.clone(), block.deviations.clone())
+    return Preactivations(*(old.add(new, alpha=scale) for old, new in zip(stream, block, strict=True)))
 
 
 @dataclass(frozen=True)

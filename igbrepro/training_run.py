@@ -112,6 +112,7 @@ class Run:
         plan.fit(spec, dataset)
         self.dataset, self.plan, self.device, self.shape = dataset, plan, device, spec.input_shape
         common = {f.name: getattr(spec, f.name) for f in fields(spec)} | {"activation": spec.activation.name}
+        common["pool"] = spec.pool and repr(spec.pool)
         common |= {"dataset": dataset.name, "data_sha256": dataset.sha256, "scaling": dataset.scaling}
         common |= asdict(plan)
         self.settings = [_plain(common | asdict(init) | {"seed": seed}) for init, seed in members]

@@ -30,7 +30,7 @@ LAYERS = [
     {"models"},
     {"metrics"},
     {"sampler", "ensemble", "simulation"},
-    {"diagnostics", "response"},
+    {"diagnostics", "gradients", "response"},
     {"data_files", "data"},
     {"training_run", "training"},
     {"milestones"},
