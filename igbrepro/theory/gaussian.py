@@ -36,6 +36,7 @@ def _whole_line(step: float) -> tuple[np.ndarray, np.ndarray, slice]:
 
 _SHIFT = 4.0  # scales down to exp(-4), the width of phi at q = 1e4, keep the full density of nodes
 NODES, WEIGHTS, COARSE = _whole_line(0.09)
+HALF_NODES, HALF_WEIGHTS = _half_line(0.09)  # of integral f(z) dz over z > 0, f dead by z = 16
 _BOTH = np.stack([WEIGHTS, np.zeros_like(WEIGHTS)], axis=1)  # the rule, and the rule of every second node
 _BOTH[COARSE, 1] = 2 * WEIGHTS[COARSE]
 _OUTER, _OUTER_WEIGHTS, _ = _whole_line(0.05)

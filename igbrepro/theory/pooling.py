@@ -21,8 +21,9 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy.special import ndtr
 
-from igbrepro.errors import NotConverged, ParameterError
+from igbrepro.errors import ParameterError
 from igbrepro.theory.checks import finite, whole
+from igbrepro.theory.folded_max import FoldedMax, dip
 from igbrepro.theory.gaussian import (
     NODES,
     bivariate_normal_cdf_gap,
@@ -31,6 +32,7 @@ from igbrepro.theory.gaussian import (
     pair_expectation,
 )  # fmt: skip
 from igbrepro.theory.kernels import Array, Kernel, correlation_gap
+from igbrepro.theory.tabulated import tabulated_gap_root
 
 if TYPE_CHECKING:
     from igbrepro.theory.activations import Activation
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 LEAST_C = -0.5  # below this correlation the pair integrals of a maximum are not resolved
 LINEAR_GAP = 1e-18  # below this 1 - c, deviations are replaced by their linear limit
 FAR2 = 80.0  # x^2 + z^2 beyond which the density of a pair, below exp(-40), counts as zero
-_TABLE_ERROR = 1e-9
 _ANGLES = 40  # Chebyshev nodes over the angle between two inputs
 _LEGENDRE, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
@@ -73,18 +74,22 @@ class AveragePool(Pool):
 
 
 class MaxPool(Pool):
-    """The largest phi of each window, for activations that do not fall anywhere (then it is phi of the largest node).
+    """The largest phi of each window, for activations that never fall, or fall up to one point and rise above it.
 
     Maps of two inputs are known for correlation 0 and 1 only, and for inputs of correlation -0.5 and above; maps of one
     input (q_map, chi, critical lines) for all.
     """
 
     def _kernel(self, activation: Activation) -> Kernel:
-        if not np.all(activation.derivative(np.linspace(-8, 8, 1001)) >= 0):
+        lowest = dip(activation.derivative)
+        if lowest is None or (lowest > -np.inf and self.correlation):
             raise ParameterError(
                 f"pool={self!r}: {activation.name} falls somewhere, so that its largest value need not come from the "
-                "largest node; max-pooling is known for activations that never fall (or take AveragePool)."
+                "largest node; max-pooling is known for activations that never fall or have one dip, the latter with "
+                "correlation=0."
             )
+        if lowest > -np.inf:
+            return FoldedMax(activation.function, activation.derivative, self.k, lowest)
         kind = _HomogeneousMax if activation.homogeneous else _Max
         return kind(activation.function, activation.derivative, self.k, self.correlation)
 
@@ -215,9 +220,7 @@ class _Max(Kernel):
         return self._pairs(lambda x, y: slope(x) * slope(y), q, q, s, _same)
 
     def gap_root(self, q: Array, bias: Array) -> Array:
-        if q.size <= _ANGLES:
-            return super().gap_root(q, bias)
-        return _Interpolated(self, float(q.min()), float(q.max())).gap_root(q, bias)
+        return tabulated_gap_root(self, q, bias)
 
     def _pairs(self, f: Callable, q_a: Array, q_b: Array, s: Array, density: Callable) -> Array:
         self._check_pair(s)
@@ -268,43 +271,6 @@ class _HomogeneousMax(_Max):
 
     def variance_slope(self, q: Array) -> Array:
         return self.second_moment(np.ones_like(q))
-
-
-class _Interpolated(Kernel):
-    """Deviations of another kernel for variances in [low, high] and s in [0, 1], from a table over (log q, angle)."""
-
-    def __init__(self, kernel: Kernel, low: float, high: float) -> None:
-        self._kernel, self._middle = kernel, np.log(low * high) / 2
-        self._half = max(np.log(high / low) / 2, 1e-6)
-        for degree in (12, 24, 48):
-            a, b = (np.cos(np.pi * (np.arange(n) + 0.5) / n) for n in (degree, 24))
-            values = np.stack(
-                [self._exact(a, angle) for angle in b], axis=1
-            )  # the nodes' densities know the angle only
-            left, right = (np.linalg.inv(chebyshev.chebvander(v, len(v) - 1)) for v in (a, b))
-            self._table = left @ values @ right.T
-            probe = np.linspace(-0.97, 0.97, 7)
-            gaps = [np.max(np.abs(self._ratio(probe, angle) / self._exact(probe, angle) - 1)) for angle in (-0.99, 0.3)]
-            if max(gaps) < _TABLE_ERROR:
-                return
-        raise NotConverged(
-            f"table of the c-map over q in [{low:.3g}, {high:.3g}]: off by {max(gaps):.1e} ({_TABLE_ERROR:g} is "
-            "allowed); take a smaller range of sigma_w2 and sigma_b2."
-        )
-
-    def second_moment(self, q: Array) -> Array:
-        return self._kernel.second_moment(q)
-
-    def deviation(self, q: Array, s: Array) -> Array:
-        return s * self._ratio((np.log(q) - self._middle) / self._half, 8 / np.pi * np.arcsin(np.sqrt(s / 2)) - 1)
-
-    def _ratio(self, a: Array, b: Array) -> Array:
-        rows, columns = (chebyshev.chebvander(v, n - 1) for v, n in zip((a, b), self._table.shape, strict=True))
-        return ((rows @ self._table) * columns).sum(-1)
-
-    def _exact(self, a: Array, b: float) -> Array:
-        s = 2 * np.sin((b + 1) * np.pi / 8) ** 2
-        return self._kernel.deviation(np.exp(self._middle + self._half * a), np.full(a.shape, s)) / s
 
 
 def _largest_node(k: int, rho: float) -> Array:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import dblquad, quad
 from scipy.stats import multivariate_normal, norm
+from theory.references import SILU
 
 from igbrepro.errors import NoCommonEdge, ParameterError
 from igbrepro.theory import (
@@ -13,6 +14,7 @@ from igbrepro.theory import (
     LINEAR,
     RELU,
     TANH,
+    Activation,
     AveragePool,
     MaxPool,
     MeanField,
@@ -22,8 +24,10 @@ from igbrepro.theory import (
     neutral_sigma_w2,
     phase_grid,
 )  # fmt: skip
+from igbrepro.theory.folded_max import FoldedMax
 
 PI = np.pi
+SINE = Activation("sine", np.sin, np.cos)
 K = pytest.mark.parametrize("k", [2, 3, 4, 9])
 N_DRAWS = 400_000
 
@@ -141,6 +145,34 @@ def test_covariance_of_a_maximum_against_its_distribution_function(activation, l
 
 
 @K
+@pytest.mark.parametrize(("activation", "lowest"), [(RELU, 0.0), (TANH, -np.inf)], ids=["relu", "tanh"])
+def test_two_methods_for_one_maximum(activation, lowest, k):
+    """Integrals over the largest nodes, and over the levels of phi, for activations that both methods take."""
+    q, s = np.array([1e-4, 0.04, 1.7]), np.array([1.0, 0.3, 1e-7])
+    nodes, levels = MaxPool(k).kernel(activation), FoldedMax(activation.function, activation.derivative, k, lowest)
+    for name in ("mean", "second_moment", "square_slope"):
+        np.testing.assert_allclose(getattr(levels, name)(q), getattr(nodes, name)(q), rtol=1e-9)
+    for gap in s:
+        np.testing.assert_allclose(levels.deviation(q, gap), nodes.deviation(q, np.full(3, gap)), rtol=1e-8)
+    unequal = np.array(0.4), np.array(3.0), np.array(0.5)
+    np.testing.assert_allclose(levels.covariance(*unequal), nodes.covariance(*unequal), rtol=1e-8)
+
+
+@pytest.mark.parametrize("q", [1e-3, 1.4, 60.0])
+@pytest.mark.parametrize("k", [2, 5])
+@pytest.mark.parametrize("activation", [GELU, SILU, LEAKY_RELU(-0.5)], ids=lambda a: a.name)
+def test_maximum_of_an_activation_with_a_dip_against_draws(activation, k, q):
+    pool = MaxPool(k)
+    mf = MeanField(activation, sigma_w2=1.0, pool=pool)
+    for c in (0.0, 0.8):
+        x, y = windows(pool, c, q, seed=k)
+        assert within(pooled(activation, pool, x) * pooled(activation, pool, y), float(mf.cov_map(q, q, c * q)))
+    winner = np.take_along_axis(x, activation(x).argmax(-1)[:, None], -1)
+    assert within(activation.derivative(winner) ** 2, float(mf.chi(q)))
+    assert mf.kernel.deviation(np.array(q), np.array(1e-10)) / (1e-10 * q) == pytest.approx(float(mf.chi(q)), rel=1e-4)
+
+
+@K
 @pytest.mark.parametrize("kind", [MaxPool, AveragePool])
 @pytest.mark.parametrize("activation", [RELU, TANH, LEAKY_RELU(0.2)], ids=lambda a: a.name)
 def test_covariance_against_draws(activation, kind, k):
@@ -185,7 +217,7 @@ def test_slope_covariance_is_the_slope_of_the_covariance():
 
 def test_variance_slope_is_the_slope_of_the_second_moment():
     averages, maxima = (AveragePool(3), AveragePool(2, 0.5)), (MaxPool(3), MaxPool(2, 0.5))
-    for activation, pools in ((TANH, averages + maxima), (RELU, averages + maxima), (GELU, averages)):
+    for activation, pools in ((TANH, averages + maxima), (RELU, averages + maxima), (GELU, (*averages, MaxPool(3)))):
         for pool in pools:
             kernel, q, h = pool.kernel(activation), np.array([1.2]), 1e-4
             slope = (kernel.second_moment(q + h) - kernel.second_moment(q - h)) / (2 * h)
@@ -258,7 +290,8 @@ def test_bad_pools_are_one_clear_error():
         (lambda: AveragePool(2.5), "k=2.5"),
         (lambda: MaxPool(2, 1.2), "correlation=1.2"),
         (lambda: MeanField(RELU, sigma_w2=1.0, pool="max"), "pool='max'"),
-        (lambda: MeanField(GELU, sigma_w2=1.0, pool=MaxPool(2)), "gelu falls somewhere"),
+        (lambda: MeanField(SINE, sigma_w2=1.0, pool=MaxPool(2)), "sine falls somewhere"),
+        (lambda: MeanField(GELU, sigma_w2=1.0, pool=MaxPool(2, 0.5)), "gelu falls somewhere"),
         (lambda: MeanField(TANH, sigma_w2=1.0, pool=MaxPool(2, 0.5)).c_map(0.3, 1.0), "correlation=0.5"),
         (lambda: MeanField(RELU, sigma_w2=1.0, pool=MaxPool(2)).c_map(-0.9, 1.0), "from -0.5 on"),
     ):
