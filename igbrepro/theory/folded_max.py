@@ -19,10 +19,12 @@ from scipy.optimize import brentq
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr
 
+from igbrepro.errors import ParameterError
 from igbrepro.theory.gaussian import HALF_NODES, HALF_WEIGHTS, bivariate_normal_cdf_gap, normal_density
 from igbrepro.theory.kernels import Array, Kernel, correlation_gap
 from igbrepro.theory.tabulated import tabulated_gap_root
 
+LEAST_C = -0.5  # below this correlation the pair integrals of a maximum are not resolved
 FAR = 9.0  # standard deviations within which everything happens
 _POINT, _WEIGHT = np.polynomial.legendre.leggauss(48)
 
@@ -41,6 +43,12 @@ def dip(derivative: Callable[[Array], Array]) -> float | None:
     if (slopes[:last] > 0).any() or last == len(x) - 1:
         return None
     return float(brentq(lambda at: float(derivative(np.array(at))) - 1e-300, x[last], x[last + 1], xtol=1e-15))
+
+
+def check_pair(s: Array) -> None:
+    """Raises ParameterError for pairs whose 1 - c = s is too large for the integrals of a maximum."""
+    if np.any(s > 1 - LEAST_C + 1e-12):
+        raise ParameterError(f"c={1 - np.max(s):.3g}: maps of a maximum take correlations from {LEAST_C} on.")
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,13 @@ class FoldedMax(Kernel):
         return (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) / (12 * step)
 
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
+        s = correlation_gap(q_a, q_b, cov)
+        check_pair(s)
         squares = (self.second_moment(q_a) + self.second_moment(q_b)) / 2
-        return squares - self._each(self._half_square, q_a, q_b, correlation_gap(q_a, q_b, cov))
+        return squares - self._each(self._half_square, q_a, q_b, s)
 
     def deviation(self, q: Array, s: Array) -> Array:
+        check_pair(s)
         return self._each(self._half_square, q, q, s)
 
     def slope_covariance(self, q: Array, s: Array) -> Array:

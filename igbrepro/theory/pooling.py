@@ -23,7 +23,7 @@ from scipy.special import ndtr
 
 from igbrepro.errors import ParameterError
 from igbrepro.theory.checks import finite, whole
-from igbrepro.theory.folded_max import FoldedMax, dip
+from igbrepro.theory.folded_max import LEAST_C, FoldedMax, check_pair, dip
 from igbrepro.theory.gaussian import (
     NODES,
     bivariate_normal_cdf_gap,
@@ -37,7 +37,6 @@ from igbrepro.theory.tabulated import tabulated_gap_root
 if TYPE_CHECKING:
     from igbrepro.theory.activations import Activation
 
-LEAST_C = -0.5  # below this correlation the pair integrals of a maximum are not resolved
 LINEAR_GAP = 1e-18  # below this 1 - c, deviations are replaced by their linear limit
 FAR2 = 80.0  # x^2 + z^2 beyond which the density of a pair, below exp(-40), counts as zero
 _ANGLES = 40  # Chebyshev nodes over the angle between two inputs
@@ -239,8 +238,7 @@ class _Max(Kernel):
                 f"correlation={self.rho!r}: maps of two inputs are known for a maximum of independent nodes only; "
                 "q_map, chi and critical_sigma_w2 are known for all."
             )
-        if np.any(s > 1 - LEAST_C + 1e-12):
-            raise ParameterError(f"c={1 - np.max(s):.3g}: maps of a maximum take correlations from {LEAST_C} on.")
+        check_pair(s)
 
 
 @dataclass(frozen=True)

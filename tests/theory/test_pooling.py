@@ -164,7 +164,7 @@ def test_two_methods_for_one_maximum(activation, lowest, k):
 def test_maximum_of_an_activation_with_a_dip_against_draws(activation, k, q):
     pool = MaxPool(k)
     mf = MeanField(activation, sigma_w2=1.0, pool=pool)
-    for c in (0.0, 0.8):
+    for c in (-0.4, 0.8):
         x, y = windows(pool, c, q, seed=k)
         assert within(pooled(activation, pool, x) * pooled(activation, pool, y), float(mf.cov_map(q, q, c * q)))
     winner = np.take_along_axis(x, activation(x).argmax(-1)[:, None], -1)
@@ -294,6 +294,7 @@ def test_bad_pools_are_one_clear_error():
         (lambda: MeanField(GELU, sigma_w2=1.0, pool=MaxPool(2, 0.5)), "gelu falls somewhere"),
         (lambda: MeanField(TANH, sigma_w2=1.0, pool=MaxPool(2, 0.5)).c_map(0.3, 1.0), "correlation=0.5"),
         (lambda: MeanField(RELU, sigma_w2=1.0, pool=MaxPool(2)).c_map(-0.9, 1.0), "from -0.5 on"),
+        (lambda: MeanField(GELU, sigma_w2=1.0, pool=MaxPool(2)).c_map(-0.9, 1.0), "from -0.5 on"),
     ):
         with pytest.raises(ParameterError, match=words):
             make()
