@@ -183,7 +183,9 @@ def _frame(run: Run, member: int) -> pd.DataFrame:
 
 
 def _stack_size(spec: NetworkSpec) -> int:
-    """How many networks of `spec` are worth stacking."""
+    """How many networks of `spec` are worth stacking; those with pools or residual layers are not."""
+    if spec.pool is not None or spec.residual is not None:
+        return 1
     parameters = spec.width * (spec.input_size + (spec.depth - 1) * spec.width + spec.n_classes)
     return max(1, min(_STACK_NETWORKS, _STACK_PARAMETERS // parameters))
 

@@ -13,6 +13,7 @@ from igbrepro import data, metrics, training, training_run
 from igbrepro.errors import ParameterError
 from igbrepro.models import build
 from igbrepro.network import InitSpec, NetworkSpec
+from igbrepro.theory import MaxPool
 
 DATASET = data.gaussian(n_train=500, n_test=400, features=20, classes=4, distance=2.0, seed=1)
 SPEC = NetworkSpec("tanh", depth=3, width=16, input_shape=(20,))
@@ -147,6 +148,19 @@ def test_several_runs_are_the_single_ones(tmp_path, stack, n_stacks):
         single = training.train(*NETWORKS[name], DATASET, seed=seed, **SETTINGS).frame
         assert ours.drop(columns="value").reset_index(drop=True).equals(single.drop(columns="value"))
         np.testing.assert_allclose(ours["value"], single["value"], atol=2e-5)
+
+
+def test_pooled_and_residual_networks_train_one_by_one():
+    networks = {
+        "pooled": (NetworkSpec("relu", 3, 16, input_shape=(20,), pool=MaxPool(2)), INIT),
+        "residual": (NetworkSpec("tanh", 3, 16, input_shape=(20,), residual=0.5), INIT),
+    }
+    many = training.train_many(networks, DATASET, seeds=[0, 1], **SETTINGS)
+    for name, (spec, init) in networks.items():
+        alone = training.train(spec, init, DATASET, seed=1, **SETTINGS)
+        of_many = many.frame[(many.frame["run"] == name) & (many.frame["seed"] == 1)][training.COLUMNS]
+        assert of_many.reset_index(drop=True).equals(alone.frame)
+    assert alone.settings["residual"] == 0.5 and alone.settings["pool"] is None
 
 
 def test_stacks_are_as_few_and_even_as_may_be():
