@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LINEAR_GAP = 1e-18  # below this 1 - c, deviations are replaced by their linear limit
 FAR2 = 80.0  # x^2 + z^2 beyond which the density of a pair, below exp(-40), counts as zero
-_ANGLES = 40  # Chebyshev nodes over the angle between two inputs
+_ANGLES = 20  # Chebyshev nodes over the angle between two inputs
 _LEGENDRE, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -75,8 +75,7 @@ class AveragePool(Pool):
 class MaxPool(Pool):
     """The largest phi of each window, for activations that never fall, or fall up to one point and rise above it.
 
-    Maps of two inputs are known for correlation 0 and 1 only, and for inputs of correlation -0.5 and above; maps of one
-    input (q_map, chi, critical lines) for all.
+    Maps of two inputs take correlations of the inputs from -0.5 on.
     """
 
     def _kernel(self, activation: Activation) -> Kernel:
@@ -179,7 +178,7 @@ class _Max(Kernel):
 
     One input: the largest node has density k Phi(z)^(k-1) n(z); with rho > 0, k n(z) E_v[Phi(sqrt(1-rho) z -
     sqrt(rho) v)^(k-1)].  Two inputs of correlation c, F their bivariate normal distribution function: either one node
-    is the largest for both, with density k F^(k-1) dF^2/dxdy, or two nodes are, k (k-1) F^(k-2) dF/dx dF/dy.
+    is the largest for both, with density k F^(k-1) d^2F/dxdy, or two nodes are, k (k-1) F^(k-2) dF/dx dF/dy.
     """
 
     function: Callable[[Array], Array]
@@ -207,38 +206,48 @@ class _Max(Kernel):
 
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
         f = self.function
-        return self._pairs(lambda x, y: f(x) * f(y), q_a, q_b, correlation_gap(q_a, q_b, cov), _either)
+        return self._pairs(lambda x, y: f(x) * f(y), q_a, q_b, correlation_gap(q_a, q_b, cov), 1.0)
 
     def deviation(self, q: Array, s: Array) -> Array:
         f = self.function
-        half_square = self._pairs(lambda x, y: (f(x) - f(y)) ** 2 / 2, q, q, np.maximum(s, LINEAR_GAP), _either)
+        half_square = self._pairs(lambda x, y: (f(x) - f(y)) ** 2 / 2, q, q, np.maximum(s, LINEAR_GAP), 1.0)
         return half_square * np.minimum(s / LINEAR_GAP, 1)
 
     def slope_covariance(self, q: Array, s: Array) -> Array:
         slope = self.derivative
-        return self._pairs(lambda x, y: slope(x) * slope(y), q, q, s, _same)
+        return self._pairs(lambda x, y: slope(x) * slope(y), q, q, s, self.rho)
 
     def gap_root(self, q: Array, bias: Array) -> Array:
         return tabulated_gap_root(self, q, bias)
 
-    def _pairs(self, f: Callable, q_a: Array, q_b: Array, s: Array, density: Callable) -> Array:
-        self._check_pair(s)
+    def _pairs(self, f: Callable, q_a: Array, q_b: Array, s: Array, other: float) -> Array:
+        """E[f(x, y)] over the largest nodes of two inputs; pairs of two different nodes count `other` times."""
+        check_pair(s)
 
-        def where_it_counts(x: Array, z: Array, s: Array) -> Array:
+        def density(x: Array, z: Array, s: Array) -> Array:
+            if self.rho:
+                return np.stack([self._shared_density(x, *each, other) for each in zip(z, s[:, 0, 0], strict=True)])
             x, z, s = np.broadcast_arrays(x, z, s)
             near, out = x**2 + z**2 < FAR2, np.zeros(z.shape)
-            out[near] = density(self.k, x[near], z[near], s[near])
+            out[near] = _largest_pair(self.k, x[near], z[near], s[near], other)
             return out
 
-        return pair_expectation(f, q_a, q_b, s, density=where_it_counts)
+        return pair_expectation(f, q_a, q_b, s, density=density)
 
-    def _check_pair(self, s: Array) -> None:
-        if self.rho:
-            raise ParameterError(
-                f"correlation={self.rho!r}: maps of two inputs are known for a maximum of independent nodes only; "
-                "q_map, chi and critical_sigma_w2 are known for all."
-            )
-        check_pair(s)
+    def _shared_density(self, x: Array, z: Array, s: float, other: float) -> Array:
+        """The density of pairs at x (n, 1), z (n, m) for nodes that share a part: that of independent nodes, averaged.
+
+        Given x, a node's own part is N(sqrt(1 - rho) x, rho); and so for z.
+        """
+        step = min(0.3, 0.7 * np.sqrt(self.rho))
+        own = np.arange(-10, 10 + step, step)
+        table = _largest_pair(self.k, *np.broadcast_arrays(own[:, None], own, s), other)
+
+        def given(at: Array) -> Array:
+            return step / np.sqrt(self.rho) * normal_density((own - np.sqrt(1 - self.rho) * at) / np.sqrt(self.rho))
+
+        rows = given(x) @ table
+        return np.stack([given(ends[:, None]) @ row for ends, row in zip(z, rows, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -252,7 +261,7 @@ class _HomogeneousMax(_Max):
         return np.sqrt(q_a) * np.sqrt(q_b) * (self.second_moment(one) - self.deviation(one, s))
 
     def deviation(self, q: Array, s: Array) -> Array:
-        self._check_pair(s)
+        check_pair(s)
         return q * s * chebyshev.chebval(_unit_angle(s), _ratio_series(self))
 
     def _exact_deviation(self, s: Array) -> Array:
@@ -278,19 +287,16 @@ def _largest_node(k: int, rho: float) -> Array:
     return k * ndtr(np.sqrt(1 - rho) * NODES[:, None] - np.sqrt(rho) * v) ** (k - 1) @ weight
 
 
-def _same(k: int, x: Array, z: Array, s: Array) -> Array:
-    """Density that one node is the largest for both inputs, at x and y = c x + r z, over that of the pair (x, z)."""
-    y = (1 - s) * x + np.sqrt(s * (2 - s)) * z
-    return k * bivariate_normal_cdf_gap(x, y, s) ** (k - 1)
+def _largest_pair(k: int, x: Array, z: Array, s: Array, other: float) -> Array:
+    """Density of the largest nodes of two inputs, at x and y = c x + r z, over that of the pair (x, z).
 
-
-def _either(k: int, x: Array, z: Array, s: Array) -> Array:
-    """Density of the largest nodes of two inputs, at x and y = c x + r z, over that of the pair (x, z)."""
+    Pairs of two different nodes count `other` times.
+    """
     c, r = 1 - s, np.sqrt(s * (2 - s))
     y = c * x + r * z
     below = bivariate_normal_cdf_gap(x, y, s)
     two = r * np.exp((z**2 - y**2) / 2) * ndtr(z) * ndtr(r * x - c * z)  # dF/dx dF/dy over the density of (x, z)
-    return k * below ** (k - 2) * (below + (k - 1) * two)
+    return k * below ** (k - 2) * (below + other * (k - 1) * two)
 
 
 def _unit_angle(s: Array) -> Array:
