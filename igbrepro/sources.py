@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from numbers import Real
@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent
 NOTEBOOKS = ROOT / "notebooks"
 PRESETS = "presets"
-REGISTER = PACKAGE / "claims_register.py"
+REGISTERS = tuple(sorted(PACKAGE.glob("claims_*.py")))  # the register of claims and its parts
 
 
 @dataclass(frozen=True)
@@ -265,19 +265,19 @@ class _OneNotebook(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def register_digest(name: str, register: Path = REGISTER) -> str:
+def register_digest(name: str, registers: Iterable[Path] = REGISTERS) -> str:
     """A checksum of the claims that notebook `name` settles; one more claim elsewhere does not change it.
 
     Nor does a new `expected`: accepting a verdict must not mean to run the notebook again.
     """
-    tree = _OneNotebook(name).visit(ast.parse(register.read_text(encoding="utf-8")))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    trees = [_OneNotebook(name).visit(ast.parse(path.read_text(encoding="utf-8"))) for path in registers]
+    return hashlib.sha256("".join(map(ast.dump, trees)).encode()).hexdigest()[:16]
 
 
 def notebook_inputs(name: str, root: Path | str = NOTEBOOKS) -> list[Path]:
     """Every file whose change makes notebook `name` run again; the register counts by `register_digest` instead."""
     path = notebook_path(name, root)
-    return [path, *(file for file in imported_files(path) if file != REGISTER)]
+    return [path, *(file for file in imported_files(path) if file not in REGISTERS)]
 
 
 def parameters_key(entry: Entry) -> str:

@@ -133,7 +133,7 @@ def test_only_its_own_claims_make_a_notebook_run_again(tmp_path):
     def digests(first: str, second: str, head: str = "LEVEL = 3") -> tuple[str, str]:
         claims = f"Claim('one', notebook='a', {first}), Claim('two', notebook='b', {second})"
         register.write_text(f"{head}\nREGISTER = [{claims}]\n")
-        return sources.register_digest("a", register), sources.register_digest("b", register)
+        return sources.register_digest("a", [register]), sources.register_digest("b", [register])
 
     a, b = digests("rule=exact('x'), expected=YES", "rule=exact('y'), expected=YES")
     assert a != b
