@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from igbrepro.claims_pooled import POOLED
 from igbrepro.results import Outcome
 from igbrepro.rules import Claim, agrees, all_of, between, exact, greater
 from igbrepro.theory import Phase
@@ -407,3 +408,5 @@ REGISTER: list[Claim] = [
         expected=Outcome.NOT_RUN,
     ),
 ]
+
+REGISTER += POOLED

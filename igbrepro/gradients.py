@@ -13,6 +13,9 @@ from tqdm import trange
 from igbrepro.errors import ParameterError
 from igbrepro.models import build, preactivations
 from igbrepro.network import InitSpec, NetworkSpec
+from igbrepro.theory.class_errors import errors_of_networks, sampled_logits
+from igbrepro.theory.data_kernel import data_kernel
+from igbrepro.theory.gradient_floor import floor_per_overlap
 
 
 @dataclass(frozen=True)
@@ -67,3 +70,60 @@ def class_gradients(
         squares[network] = torch.stack([(g**2).sum(1) for g in gradients])
         favoured[network] = int(torch.bincount(h[-1].argmax(1)).argmax())
     return ClassGradients(squares, y, favoured)
+
+
+@dataclass(frozen=True)
+class PredictedGradients:
+    """What ClassGradients.mean is in `n` sampled networks of infinite width, and the floor at a finite one.
+
+    errors: mean (1 - p)^2 over inputs, (n,) for each of "all", "favoured", "unfavoured".
+    overlaps: the same of (1 - p)^2 x^2, x the difference of the logits; its root is h . dL/dh.
+    multiplier: (depth + 1,), the product of chi from a layer to the logits.
+    per_overlap: (depth + 1,), what an overlap adds to a squared gradient; 0 at the logits, and everywhere in networks
+        with bias vectors or an activation that is not homogeneous.
+    """
+
+    errors: dict[str, NDArray[np.float64]]
+    overlaps: dict[str, NDArray[np.float64]]
+    multiplier: NDArray[np.float64]
+    per_overlap: NDArray[np.float64]
+
+    def mean(self, which: str = "all", floor: bool = False) -> NDArray[np.float64]:
+        """2 (1 - p)^2 prod chi, (n, depth + 1).
+
+        floor: add what finite width does to first order in bias-free homogeneous networks (theory.gradient_floor).
+        """
+        squares = 2 * self.errors[which][:, None] * self.multiplier
+        return squares + self.overlaps[which][:, None] * self.per_overlap if floor else squares
+
+
+def predicted_class_gradients(
+    spec: NetworkSpec, init: InitSpec, inputs: ArrayLike, labels: ArrayLike, *, seed: int, n_networks: int = 10_000
+) -> PredictedGradients:
+    """The theory of class_gradients for two classes and inputs of one length: Gaussian logits, and chi.
+
+    Plain networks: the logits have the covariance that the maps give to each pair of inputs. Networks with pools:
+    every pair is given the mean correlation of the inputs.
+    Raises ParameterError for other than two classes, residual layers and inputs of different lengths.
+    """
+    x = np.asarray(inputs, dtype=float).reshape(len(inputs), -1)
+    products = x @ x.T / x.shape[1]
+    square = np.diag(products)
+    if spec.n_classes != 2 or spec.residual is not None:
+        raise ParameterError(f"spec={spec!r}: the law of the two errors is known for two classes, no residual layers.")
+    if np.ptp(square) > 1e-6 * square.mean():
+        raise ParameterError("inputs: need inputs of one length, on which chi depends; scale them first.")
+    n, length = len(x), square.mean()
+    overlap = (products.sum() - square.sum()) / (n * (n - 1))
+    q0 = init.sigma_w2 * length + init.sigma_b2
+    path = spec.trajectory(init, q0, (init.sigma_w2 * overlap + init.sigma_b2) / q0)
+    if spec.pool is None:
+        covariance = data_kernel(spec.mean_field(init), x, spec.depth).covariance[-1]
+    else:
+        covariance = path.q[-1] * (path.c[-1] + path.one_minus_c[-1] * np.eye(n))
+    logits = sampled_logits(covariance, n_networks, np.random.default_rng(seed))
+    floor = np.zeros(spec.depth + 1)
+    if spec.activation.homogeneous and init.sigma_b2 == 0:
+        floor = floor_per_overlap(spec.activation, spec.pool, init.sigma_w2, path.q, path.chi, spec.fan_in)
+    errors, overlaps = (errors_of_networks(logits, labels, power) for power in (0, 2))
+    return PredictedGradients(errors, overlaps, np.append(np.cumprod(path.chi[-2::-1])[::-1], 1.0), floor)

@@ -6,7 +6,7 @@ wide with 11-point text. Theory is drawn as lines, measurements as points with s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -169,6 +169,26 @@ def phase_legend(ax: Axes, phases: Iterable[Phase] = tuple(Phase), **kwargs: Any
     ]  # fmt: skip
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2, "handlelength": 1.2}
     ax.legend(handles=handles, **{**place, **kwargs})
+
+
+def class_profile(
+    ax: Axes,
+    measured: ArrayLike,
+    predicted: ArrayLike,
+    statistic: Callable[..., np.ndarray],
+    phase: Phase,
+    every: int = 1,
+) -> None:
+    """Gradients over the layers in the colour of a phase: theory (line), networks (points, each `every`-th layer).
+
+    measured, predicted: (networks, layers); statistic: over networks, np.mean or np.median.  Networks with nan are left
+    out. The band holds nine tenths of the measured networks.
+    """
+    measured, predicted = (v[np.isfinite(v).all(1)] for v in map(np.asarray, (measured, predicted)))
+    look, layers = phase_line(phase), np.arange(measured.shape[1])
+    ax.plot(statistic(predicted, axis=0), color=look["color"])
+    ax.fill_between(layers, *np.quantile(measured, [0.05, 0.95], axis=0), color=look["color"], alpha=0.2, linewidth=0)
+    ax.plot(layers[::every], statistic(measured, axis=0)[::every], linestyle="", **look)
 
 
 def learning_curves(axes: Sequence[Axes], frame: pd.DataFrame, phases: Mapping[str, Phase]) -> None:

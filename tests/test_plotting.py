@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 from igbrepro.plotting import (
     PHASE_COLORS,
     PHASE_MARKERS,
+    class_profile,
     law,
     layer_curves,
     panels,
@@ -71,3 +72,12 @@ def test_phase_legend_and_lines_name_their_phase(ax):
     phase_legend(ax, [Phase.ORDERED, Phase.EDGE])
     assert [t.get_text() for t in ax.get_legend().get_texts()] == [Phase.ORDERED.label, Phase.EDGE.label]
     assert ax.lines[0].get_label() == "prejudice" and to_hex(ax.lines[0].get_color()) == PHASE_COLORS[Phase.PREJUDICE]
+
+
+def test_class_profile_draws_theory_points_and_the_band_without_empty_networks(ax):
+    networks = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0], [np.nan] * 3])
+    class_profile(ax, networks, 2 * networks, np.mean, Phase.EDGE, every=2)
+    line, points = ax.lines
+    np.testing.assert_allclose(line.get_ydata(), [4, 6, 8])
+    np.testing.assert_allclose(points.get_xydata(), [[0, 2], [2, 4]])
+    assert points.get_label() == Phase.EDGE.label and len(ax.collections) == 1

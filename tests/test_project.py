@@ -36,7 +36,7 @@ LAYERS = [
     {"milestones"},
     {"results"},
     {"comparisons", "phase_probe"},
-    {"rules", "claims_register", "claims"},
+    {"rules", "claims_pooled", "claims_register", "claims"},
     {"plotting", "phase_figures"},
     {"pages"},
     {"sources", "workflow", "staging"},

@@ -49,6 +49,33 @@ def mean_class_errors(q: ArrayLike, c: ArrayLike) -> tuple[np.ndarray, np.ndarra
     return tuple(2 * errors @ WEIGHTS[half] for errors in class_errors(q[..., None], c[..., None], NODES[half]))
 
 
+def errors_of_networks(difference: ArrayLike, labels: ArrayLike, power: int = 0) -> dict[str, np.ndarray]:
+    """Mean (1 - p)^2 |x|^power over n given inputs ("all"), and over those of the "favoured" and "unfavoured" class.
+
+    difference: (..., n), x = logit 1 minus logit 0 of networks (...,).  labels: (n,), 0 or 1.  Values are (...,); nan
+    where no input is labelled so.  The favoured class is the one that more of the n inputs are given (at a tie
+    class 0), as in igbrepro.gradients.
+    """
+    difference, one = np.asarray(difference, dtype=float), np.asarray(labels) == 1
+    squares = expit(np.where(one, -difference, difference)) ** 2 * np.abs(difference) ** power
+    favoured = one == ((difference > 0).mean(-1) > 0.5)[..., None]
+
+    def mean(chosen: np.ndarray) -> np.ndarray:
+        count = chosen.sum(-1)
+        return np.divide((squares * chosen).sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0)
+
+    return {"all": squares.mean(-1), "favoured": mean(favoured), "unfavoured": mean(~favoured)}
+
+
+def sampled_logits(covariance: ArrayLike, n_networks: int, rng: np.random.Generator) -> np.ndarray:
+    """Differences of the two logits of networks of infinite width, (n_networks, n), for errors_of_networks.
+
+    covariance: (n, n) of a logit over the inputs; the two logits of a network are independent and Gaussian.
+    """
+    value, vector = np.linalg.eigh(finite("covariance", covariance, -np.inf))
+    return (rng.standard_normal((n_networks, len(value))) * np.sqrt(2 * np.maximum(value, 0))) @ vector.T
+
+
 def _error(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """E[(1 - p)^2] for a logit difference N(mean, deviation^2) in favour of the label; (1 - p) = 1/(1 + exp(x))."""
     mean, deviation = (v[..., None] for v in np.broadcast_arrays(mean, deviation))

@@ -5,7 +5,13 @@ from scipy.special import expit
 from scipy.stats import halfnorm, norm
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory.class_errors import class_errors, mean_class_errors, median_class_errors
+from igbrepro.theory.class_errors import (
+    class_errors,
+    errors_of_networks,
+    mean_class_errors,
+    median_class_errors,
+    sampled_logits,
+)
 
 
 def square_error(centre, deviation):
@@ -53,3 +59,25 @@ def test_deep_prejudice_leaves_the_error_to_one_class():
 def test_bad_arguments_are_named():
     with pytest.raises(ParameterError, match="c="):
         class_errors(1.0, 1.5, 0.0)
+
+
+def test_errors_of_networks_by_hand():
+    """Two networks, three inputs: differences log 3 make probabilities 3/4 and 1/4."""
+    x = np.log(3) * np.array([[1.0, 1.0, -1.0], [-1.0, -1.0, -1.0]])
+    found = errors_of_networks(x, [1, 0, 0])
+    np.testing.assert_allclose(found["favoured"], [1 / 16, 1 / 16])
+    np.testing.assert_allclose(found["unfavoured"], [(9 + 1) / 32, 9 / 16])
+    np.testing.assert_allclose(found["all"], [(1 + 9 + 1) / 48, (9 + 1 + 1) / 48])
+    np.testing.assert_allclose(errors_of_networks(x, [1, 0, 0], 2)["all"], np.log(3) ** 2 * found["all"])
+    assert np.isnan(errors_of_networks(x, [0, 0, 0])["favoured"][0])
+
+
+@pytest.mark.parametrize(("q", "c"), [(0.8, 0.7), (30.0, 0.95), (50.0, 1.0)])
+def test_sampled_logits_follow_the_law(q, c):
+    """Many inputs of one correlation: the mean over sampled networks is that of the Gaussian law."""
+    n, n_networks = 300, 6000
+    covariance = q * ((1 - c) * np.eye(n) + c)
+    found = errors_of_networks(sampled_logits(covariance, n_networks, np.random.default_rng(0)), np.arange(n) % 2)
+    for which, law in zip(("favoured", "unfavoured"), mean_class_errors(q, c), strict=True):
+        noise = found[which].std(ddof=1) / np.sqrt(n_networks)
+        assert noise < 0.05 * law and abs(found[which].mean() - law) < 4 * noise + 0.005 * law
