@@ -311,8 +311,8 @@ POOLED: list[Claim] = [
         id="residual-tanh",
         title="Where unscaled residual tanh networks end",
         statement="At infinite width the correlation in residual tanh networks tends, as a power of depth, to the "
-        "fixed point of the map of the sign function, which is below 1/2 where σ_w² exceeds 3 σ_b² (followed to the end "
-        "on erf, a step whose maps are closed forms); squared gradients grow like the exponential of the root of "
+        "fixed point of the map of the sign function, which is below 1/2 where σ_w² exceeds 3 σ_b² (followed to the "
+        "end on erf, a step whose maps are closed forms); squared gradients grow like the exponential of the root of "
         "the depth.",
         source="ours for the limit and the constants; that growth is below exponential: Yang & Schoenholz 2017",
         notebook="theory/10_residual",
