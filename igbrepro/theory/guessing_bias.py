@@ -13,7 +13,7 @@ from scipy.special import betaln, log_ndtr, ndtr, ndtri
 
 from igbrepro.errors import ParameterError
 from igbrepro.theory.checks import finite, whole
-from igbrepro.theory.gaussian import bivariate_normal_cdf_gap
+from igbrepro.theory.gaussian import bivariate_normal_cdf_gap, normal_density
 
 
 def gamma_from_c(c: ArrayLike) -> np.ndarray:
@@ -113,7 +113,7 @@ class ClassFraction:
         result = np.zeros(means.shape)
         for level in np.arange(-9, 9.01, 0.2):  # of the winning output: a trapezoidal rule, exact for such integrands
             below = ndtr(level - lead)
-            density = np.exp(-((level - lead) ** 2) / 2) / np.sqrt(2 * np.pi)
+            density = normal_density(level - lead)
             all_below = np.prod(below, axis=1, keepdims=True)
             result += 0.2 * density * np.divide(all_below, below, out=np.zeros_like(below), where=all_below > 0)
         return result
@@ -146,7 +146,7 @@ class ClassFraction:
         # G_0 = Phi(u), u = sqrt(gamma) z; where |z| > 9 or |u| > 9 a fraction strictly between 0 and 1 is never seen
         z, step = np.linspace(-9, 9, 4001, retstep=True)
         z, step = z / max(1, root), step / max(1, root)
-        weight = step * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        weight = step * normal_density(z)
         log_share, log_rest = log_ndtr(root * z), log_ndtr(-root * z)
         counts = np.arange(n + 1)[:, None]
         pmf = np.concatenate([
@@ -186,7 +186,7 @@ def _winning_pair(gap: float, n_classes: int) -> float:
     Along the principal axes of the pair the integrand is smooth at every gap: the trapezoidal rule is as good as exact.
     """
     z, step = np.linspace(-9, 9, 161, retstep=True)
-    weight = step * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    weight = step * normal_density(z)
     common, opposite = np.sqrt(1 - gap / 2) * z[:, None], np.sqrt(gap / 2) * z[None, :]
     joint = bivariate_normal_cdf_gap(common + opposite, common - opposite, gap)
     return float(weight @ joint ** (n_classes - 1) @ weight)

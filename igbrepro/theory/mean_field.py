@@ -16,7 +16,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.checks import finite, whole
 from igbrepro.theory.gaussian import expectation
-from igbrepro.theory.pooling import Pool, check_pool
+from igbrepro.theory.pooling import Pool, pooled_kernel
 
 SMALLEST_Q = 1e-200  # below this phi is linear, and the correlation map is taken here
 MARGIN = 1e-12  # how far chi must exceed 1 for a correlation fixed point below 1
@@ -89,8 +89,8 @@ class MeanField:
         self, activation: Activation | str, *, sigma_w2: ArrayLike, sigma_b2: ArrayLike = 0.0, pool: Pool | None = None,
         residual: float | None = None,
     ) -> None:  # fmt: skip
-        self.activation, self.pool = get_activation(activation), check_pool(pool)
-        self.kernel = self.activation.kernel if pool is None else pool.kernel(self.activation)
+        self.activation, self.pool = get_activation(activation), pool
+        self.kernel = pooled_kernel(self.activation, pool)
         self.residual = residual if residual is None else float(finite("residual", residual, 0, open_low=True))
         self.sigma_w2 = finite("sigma_w2", sigma_w2, 0, open_low=True)
         self.sigma_b2 = finite("sigma_b2", sigma_b2, 0)
@@ -165,7 +165,11 @@ class MeanField:
         for sigma_b2 -> 0, which is 1. Homogeneous activations without bias keep q0 where they keep the variance.
         Raises ParameterError for residual layers, whose variance grows with every layer.
         """
-        self._needs_fixed_point()
+        if self.residual is not None:
+            raise ParameterError(
+                f"residual={self.residual!r}: every residual layer adds to the variance, so there is no fixed point; "
+                "use trajectory."
+            )
         q0 = finite("q0", q0, 0, self._largest_q, open_low=True)
         shape = np.broadcast_shapes(self.shape, q0.shape)
         q0, w2, b2 = (np.broadcast_to(v, shape) for v in (q0, self.sigma_w2, self.sigma_b2))
@@ -204,13 +208,6 @@ class MeanField:
     @property
     def _largest_q(self) -> float:
         return self.kernel.largest_q
-
-    def _needs_fixed_point(self) -> None:
-        if self.residual is not None:
-            raise ParameterError(
-                f"residual={self.residual!r}: every residual layer adds to the variance, so there is no fixed point; "
-                "use trajectory."
-            )
 
     def _gap(self, q: np.ndarray, s: np.ndarray) -> np.ndarray:
         """q (1 - c) after one more layer."""

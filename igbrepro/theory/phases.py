@@ -16,7 +16,7 @@ from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.checks import finite
 from igbrepro.theory.kernels import Kernel
 from igbrepro.theory.mean_field import FixedPoint, MeanField
-from igbrepro.theory.pooling import Pool, check_pool
+from igbrepro.theory.pooling import Pool, pooled_kernel
 
 EDGE_TOLERANCE = 1e-6
 _LOG_Q = np.array_split(np.linspace(np.log(1e-20), np.log(1e4), 240), 12)
@@ -64,7 +64,7 @@ def critical_sigma_w2(
     Source: Schoenholz et al. 2017, section 3; the paper's edge of chaos.
     """
     activation, sigma_b2 = get_activation(activation), finite("sigma_b2", sigma_b2, 0)
-    kernel, one = _kernel(activation, pool), np.ones(())
+    kernel, one = pooled_kernel(activation, pool), np.ones(())
     if criterion not in (None, "gradient", "signal"):
         raise ParameterError(f'criterion={criterion!r}: choose "gradient" or "signal".')
     if activation.homogeneous:
@@ -93,15 +93,11 @@ def neutral_sigma_w2(activation: Activation | str, sigma_b2: ArrayLike = 0.0, po
     Raises ParameterError for a negative sigma_b2.  Source: the paper's phase diagram.
     """
     activation, sigma_b2 = get_activation(activation), finite("sigma_b2", sigma_b2, 0)
-    kernel = _kernel(activation, pool)
+    kernel = pooled_kernel(activation, pool)
     if activation.homogeneous:
         return np.full(sigma_b2.shape, np.nan)[()]
     half = np.full((), 0.5)
     return _line(kernel, sigma_b2, lambda q: q / 2 / kernel.deviation(q, half))
-
-
-def _kernel(activation: Activation, pool: Pool | None) -> Kernel:
-    return activation.kernel if check_pool(pool) is None else pool.kernel(activation)
 
 
 def _line(kernel: Kernel, sigma_b2: np.ndarray, sigma_w2_at: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -99,6 +99,11 @@ def check_pool(pool: object) -> Pool | None:
     return pool
 
 
+def pooled_kernel(activation: Activation, pool: Pool | None) -> Kernel:
+    """The Gaussian expectations of `activation`, with its pool if there is one; raises ParameterError as check_pool."""
+    return activation.kernel if check_pool(pool) is None else pool.kernel(activation)
+
+
 @dataclass(frozen=True)
 class _Average(Kernel):
     """(1/k) sum phi(x_i): everything follows from the kernel of one node, since E[g g'] = (kappa(c) + (k - 1)
