@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import math
 
+from igbrepro.claims_cnn import CNN
+from igbrepro.claims_cnn_pooling import CNN_POOLING
 from igbrepro.claims_pooled import POOLED
+from igbrepro.claims_residual import RESIDUAL
+from igbrepro.claims_start import START
+from igbrepro.claims_vit import VIT
 from igbrepro.results import Outcome
 from igbrepro.rules import Claim, agrees, all_of, between, exact, greater
 from igbrepro.theory import Phase
@@ -409,4 +414,4 @@ REGISTER: list[Claim] = [
     ),
 ]
 
-REGISTER += POOLED
+REGISTER += POOLED + CNN + CNN_POOLING + RESIDUAL + VIT + START

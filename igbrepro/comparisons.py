@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr
+from scipy.stats import t
 
 from igbrepro.errors import ParameterError
 from igbrepro.results import Measurement
@@ -26,6 +28,28 @@ def compare(
     layers = range(len(values)) if at is None else np.asarray(at)
     rows = zip(layers, values, errors, expected, strict=True)
     return [Measurement(f"{label} {layer}", *row) for layer, *row in rows]
+
+
+def over_seeds(name: str, values: ArrayLike, *, expected: float | None = None, note: str = "") -> Measurement:
+    """The mean over a few seeds, with an error that rules may take for that of a normal law.
+
+    values: (n,), n >= 2, one a seed; for a difference between two runs, the differences seed by seed.
+    Two of these errors are the half width of the 95 % interval of Student's t: for n = 3 it is 2.26 times the standard
+    error of the mean, for n = 10 1.2 times.  Raises ParameterError for fewer than two values.
+    """
+    values = np.asarray(values, dtype=float)
+    n = values.size
+    if n < 2:
+        raise ParameterError(f"values={values.tolist()} of {name!r}: an error over seeds needs two or more.")
+    error = values.std(ddof=1) / np.sqrt(n) * t.ppf(ndtr(2), n - 1) / 2
+    told = ", ".join(filter(None, [note, f"{n} seeds"]))
+    return Measurement(name, float(values.mean()), float(error), expected, told)
+
+
+def closest_rival(name: str, leads: Sequence[Measurement]) -> list[Measurement]:
+    """The lead that is least sure (smallest after two errors) under the name a rule looks for, before all leads."""
+    rival = min(leads, key=lambda m: m.value - 2 * (m.std_error or 0))
+    return [Measurement(name, rival.value, rival.std_error, note=f"{rival.name}; {rival.note}"), *leads]
 
 
 def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measurement]:

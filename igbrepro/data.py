@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -112,6 +112,22 @@ class Dataset:
                 index = balanced_indices(labels, n, np.random.default_rng([seed, stream]), f"n_{split}")
                 keep |= {f"{split}_images": self.images(split)[index], f"{split}_labels": labels[index]}
         return replace(self, **keep)
+
+    def only(self, classes: Sequence[int]) -> Dataset:
+        """The inputs of these classes alone, which are numbered anew in the order given.
+
+        Raises ParameterError for classes that are not there or come twice, and for fewer than two.
+        """
+        chosen = list(classes)
+        if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(len(self.classes))):
+            raise ParameterError(f"classes={chosen}: need two or more different ones below {len(self.classes)}.")
+        new = np.full(len(self.classes), -1)
+        new[chosen] = np.arange(len(chosen))
+        kept = {}
+        for split in ("train", "test"):
+            here = np.isin(self.labels(split), chosen)
+            kept |= {f"{split}_images": self.images(split)[here], f"{split}_labels": new[self.labels(split)[here]]}
+        return replace(self, classes=tuple(self.classes[k] for k in chosen), **kept)
 
     @cached_property
     def sha256(self) -> str:

@@ -1,9 +1,11 @@
-"""When a training run gets somewhere, read off the tables that `igbrepro.training` makes (pandas only)."""
+"""When a training run gets somewhere, read off the tables that `igbrepro.training` makes (no torch)."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import bootstrap
 
 from igbrepro.errors import ParameterError
 
@@ -29,6 +31,66 @@ def steps_until(
     reached = there.idxmax().astype(float).where(there.any(), np.inf)
     order = rows["run"].unique()
     return reached.unstack("seed").reindex(order)
+
+
+def values_at(frame: pd.DataFrame, metric: str, step: int | None = None) -> pd.DataFrame:
+    """A test metric over all classes at one evaluated step (None: the last), one row a run and one column a seed.
+
+    A run that diverged before that step is nan there.  Raises ParameterError for a metric or step not in the table.
+    """
+    rows = frame[(frame["split"] == "test") & (frame["metric"] == metric) & frame["class"].isna()]
+    step = rows["step"].max() if step is None else step
+    found = rows[rows["step"] == step]
+    if found.empty:
+        raise ParameterError(f"metric={metric!r}, step={step!r}: not in the table; make it a metric and step of it.")
+    return found.pivot(index="run", columns="seed", values="value").reindex(rows["run"].unique())
+
+
+def bootstrap_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of (n,) values, n >= 2; of very few it is too narrow.
+
+    Values of nan are left out.  The ends of an interval of one value, or of equal ones, are that value.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return np.nan, np.nan
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    found = bootstrap((values,), np.mean, confidence_level=level, method="percentile", rng=np.random.default_rng(seed))
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def interval_text(values: ArrayLike, digits: int = 3) -> str:
+    """Mean and bootstrap interval over seeds, "0.421 [0.402, 0.437]"."""
+    values = np.asarray(values, dtype=float)
+    low, high = bootstrap_interval(values)
+    return f"{np.nanmean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def training_table(frame: pd.DataFrame, level: float) -> pd.DataFrame:
+    """What a reader wants to know of each run, as text with bootstrap intervals over seeds.
+
+    Columns: steps to a test accuracy of `level` (geometric mean; ">" where a seed never got there and counts with the
+    last step), final accuracy, largest class fraction at the start.
+    """
+    steps, horizon = steps_until(frame, "accuracy", level), frame["step"].max()
+    table = pd.DataFrame(index=steps.index)
+    times = {}
+    for run, row in steps.iterrows():
+        logs = np.log(row.clip(lower=1, upper=horizon))
+        low, high = np.exp(bootstrap_interval(logs))
+        late = "> " if np.isinf(row).any() else ""
+        times[run] = (
+            f"> {horizon}" if np.isinf(row).all() else f"{late}{np.exp(logs.mean()):.0f} [{low:.0f}, {high:.0f}]"
+        )
+    table[f"steps to accuracy {level:g}"] = pd.Series(times)
+    for column, metric, step in (
+        ("final accuracy", "accuracy", None),
+        ("starting max fraction", "max_class_fraction", 0),
+    ):
+        table[column] = values_at(frame, metric, step).apply(interval_text, axis=1)
+    return table
 
 
 def log_ratio(steps: pd.DataFrame, run: str, reference: str, horizon: float) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from igbrepro.ensemble import EnsembleResult, Snapshot
 from igbrepro.errors import ParameterError
-from igbrepro.models import torch_activation, torch_pool
+from igbrepro.layers import torch_activation, torch_pool
 from igbrepro.network import InitSpec, NetworkSpec
 from igbrepro.sampler import SAMPLERS, DenseSampler, GramSampler, NormalStream, Preactivations, gram
 

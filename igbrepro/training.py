@@ -1,18 +1,21 @@
 """Training with log-spaced evaluation: honest about divergence, resumable to exactly the same numbers.
 
-`train` runs one network; `train_many` several networks and seeds into one table, those of one shape side by side.
+`train` runs one network, `train_module` any module; `train_many` several networks and seeds into one table, those of
+one shape side by side in a stack, the others on as many cores as there are.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import multiprocessing
 import os
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +28,11 @@ from tqdm import tqdm
 
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
+from igbrepro.models import Spec
 from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.training_run import Plan, Run, check_whole, log_steps
+from igbrepro.training_run import Member, Plan, Run, check_whole, drawn, log_steps
 
-__all__ = ["Histories", "History", "log_steps", "train", "train_many"]
+__all__ = ["Histories", "History", "log_steps", "train", "train_many", "train_module"]
 
 COLUMNS = ["step", "split", "metric", "class", "value"]
 _STACK_PARAMETERS = 30_000_000  # in one stack: beyond this it only takes memory
@@ -89,52 +93,87 @@ class Histories:
 
 
 def train(
-    spec: NetworkSpec,
-    init: InitSpec,
+    spec: Spec,
+    init: InitSpec | str,
     dataset: Dataset,
     *,
     steps: int,
-    batch_size: int = 100,
-    lr: float = 1e-5,
-    optimizer: str = "adam",
     seed: int = 0,
-    labels: str = "parity",
-    eval_points: Sequence[int] | None = None,
-    n_eval: int = 1000,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: float = 60.0,
     device: str | torch.device | None = None,
     progress: bool | None = None,
+    **settings: Any,
 ) -> History:
     """Train one network of `spec`, drawn by `init`, on mean cross-entropy; evaluate it on the way.
 
+    init: an InitSpec, "default" (PyTorch's), "he" or "xavier".
     steps: updates, each on batch_size training inputs; every epoch is shuffled anew, its short last batch left out.
-    optimizer: "adam" or "sgd", with PyTorch's defaults but for lr.
     seed: of the weights and the order of the data; the test inputs used are the same for all seeds.
-    labels: "parity" (two classes) or "classes" (the dataset's own).
-    eval_points: steps to evaluate at, by default log_steps(steps); 0 and `steps` are always among them.
-    n_eval: test inputs used, the classes in equal numbers.
     checkpoint: a file that keeps the state every checkpoint_every seconds, on interruption and at the end. If it exists
         the run goes on from there, or is read back if it was finished.
     device: by default an accelerator if there is one.  progress: a bar, by default only where stderr is a terminal.
+
+    settings, with their defaults:
+    batch_size = 100, lr = 1e-5; optimizer = "adam" or "sgd", with PyTorch's defaults but for lr.
+    labels = "parity" (two classes) or "classes" (the dataset's own).
+    eval_points: steps to evaluate at, by default log_steps(steps); 0 and `steps` are always among them.
+    n_eval = 1000: test inputs used, the classes in equal numbers.
+    gradients = False; True adds the metric class_gradient, the norm of the gradient of each class's mean test loss.
+    batch_statistics = False; True evaluates batch-normalised networks with the statistics of the test inputs, and not
+        with running ones, which say nothing before the first steps.
+    precision = "float32" or "bfloat16" (autocast; weights stay float32).
+
     Raises ParameterError for settings that do not fit the dataset, or a checkpoint made with others. An interruption
     (Ctrl-C) is held until the step is done and the state saved; the KeyboardInterrupt then says how to resume.
     """
-    plan = Plan(steps, batch_size, lr, optimizer, labels, eval_points, n_eval)
-    run = Run(spec, [(init, seed)], dataset, plan, _device(device))
-    _finish(run, None if checkpoint is None else Path(checkpoint), checkpoint_every, progress, "training")
+    plan = Plan(steps, **settings)
+    plan.fit(spec, dataset)
+    run = Run([drawn(spec, init, seed)], dataset, plan, _device(device), spec.input_shape)
+    return _history(run, checkpoint, checkpoint_every, progress)
+
+
+def train_module(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    steps: int,
+    name: str = "module",
+    seed: int = 0,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: float = 60.0,
+    device: str | torch.device | None = None,
+    progress: bool | None = None,
+    **settings: Any,
+) -> History:
+    """Train a module of any kind in place, as `train` does; parameters with requires_grad=False stay as they are.
+
+    model: maps (n, *dataset.input_shape) to logits (n, n_classes).  name: what a checkpoint calls it.
+    seed: of the order of the data.  Raises ParameterError also if no parameter is to be trained.
+    """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ParameterError("model: no parameter has requires_grad=True, so there is nothing to train.")
+    plan = Plan(steps, **settings)
+    plan.n_classes(dataset)
+    run = Run([Member(model, seed, {"name": name})], dataset, plan, _device(device), dataset.input_shape)
+    return _history(run, checkpoint, checkpoint_every, progress)
+
+
+def _history(run: Run, checkpoint: str | os.PathLike | None, every: float, progress: bool | None) -> History:
+    _finish(run, None if checkpoint is None else Path(checkpoint), every, progress, "training")
     if run.diverged_at[0] is not None:
-        warnings.warn(f"training diverged, its loss at step {run.diverged_at[0]} is not finite.", stacklevel=2)
+        warnings.warn(f"training diverged, its loss at step {run.diverged_at[0]} is not finite.", stacklevel=3)
     losses = run.losses[: run.steps_done(0), 0].cpu().numpy()
     return History(_frame(run, 0), losses, run.settings[0], run.models[0], run.seconds, run.diverged_at[0])
 
 
 def train_many(
-    networks: Mapping[str, tuple[NetworkSpec, InitSpec]],
+    networks: Mapping[str, tuple[Spec, InitSpec | str]],
     dataset: Dataset,
     *,
     seeds: Iterable[int],
     stack: int | None = None,
+    workers: int | None = None,
     checkpoints: str | os.PathLike | None = None,
     checkpoint_every: float = 60.0,
     device: str | torch.device | None = None,
@@ -143,48 +182,114 @@ def train_many(
 ) -> Histories:
     """Train every (spec, init) of `networks` with every seed; `settings` are those of `train`, the same for all.
 
-    Networks of one spec are stacked and trained side by side, which is faster the smaller they are; each one's numbers
-    are those of `train` but for rounding. The tables name a run by its key in `networks`; models are not kept.
+    Fully connected networks of one spec are stacked and trained side by side, which is faster the smaller they are;
+    each one's numbers are those of `train` but for rounding. The tables name a run by its key in `networks`; models
+    are not kept.
     stack: largest number of networks in a stack (1: one after the other); by default as many as pays.
+    workers: processes that share the runs (or stacks), each with one thread; by default, on the CPU, as many as torch
+        has threads; 1 on an accelerator, and for activations of your own, which other processes do not know.
     checkpoints: folder with one checkpoint a stack, named after its first network; as `checkpoint` of `train`.
     """
-    seeds, plan = tuple(seeds), Plan(**settings)
-    if stack is not None:
-        check_whole("stack", stack, 1)
+    seeds, plan, device = tuple(seeds), Plan(**settings), _device(device)
+    for name, value in (("stack", stack), ("workers", workers)):
+        if value is not None:
+            check_whole(name, value, 1)
     if not networks or not seeds:
         raise ParameterError(f"networks={list(networks)!r}, seeds={seeds!r}: need at least one of each.")
-    groups: dict[NetworkSpec, list[tuple[str, InitSpec, int]]] = {}
+    groups: dict[Spec, list[tuple[str, InitSpec | str, int]]] = {}
     for name, (spec, init) in networks.items():
+        plan.fit(spec, dataset)
         groups.setdefault(spec, []).extend((name, init, seed) for seed in seeds)
+    parts = [(spec, p) for spec, members in groups.items() for p in _even_parts(members, stack or _stack_size(spec))]
+    folder = None if checkpoints is None else Path(checkpoints)
+    if workers is None:
+        portable = device.type == "cpu" and all(spec.activation.built_in for spec in groups)
+        workers = torch.get_num_threads() if portable else 1
+    shared = (dataset, plan, device, folder, checkpoint_every)
+    if min(workers, len(parts)) == 1:
+        results = [_train_part(*part, *shared, progress) for part in parts]
+    else:
+        results = _side_by_side(parts, shared, min(workers, len(parts)), progress)
 
-    found: dict[tuple[str, int], tuple[pd.DataFrame, tuple]] = {}
-    for spec, members in groups.items():
-        for part in _even_parts(members, stack or _stack_size(spec)):
-            (name, _, seed), *others = part
-            run = Run(spec, [(init, seed) for _, init, seed in part], dataset, plan, _device(device))
-            file = f"{name}-{seed}+{len(others)}.pt" if others else f"{name}-{seed}.pt"
-            path = None if checkpoints is None else Path(checkpoints) / file
-            _finish(run, path, checkpoint_every, progress, f"{name}, seed {seed}" + f" + {len(others)}" * bool(others))
-            for member, (name, _, seed) in enumerate(part):
-                diverged_at, share = run.diverged_at[member], run.seconds / len(part)
-                if diverged_at is not None:
-                    what = f"{name}, seed {seed}: training diverged"
-                    warnings.warn(f"{what}, its loss at step {diverged_at} is not finite.", stacklevel=2)
-                found[name, seed] = _frame(run, member), (name, seed, run.steps_done(member), share, diverged_at)
+    found = {key: value for result in results for key, value in result.items()}
     keys = [(name, seed) for name in networks for seed in seeds]
     frames = [found[name, seed][0].assign(run=name, seed=seed)[["run", "seed", *COLUMNS]] for name, seed in keys]
     columns = ["run", "seed", "steps", "seconds", "diverged_at"]
     runs = pd.DataFrame([found[key][1] for key in keys], columns=columns).astype({"diverged_at": "Int64"})
+    for name, seed, _, _, diverged_at in runs[runs["diverged_at"].notna()].itertuples(index=False):
+        what = f"{name}, seed {seed}: training diverged"
+        warnings.warn(f"{what}, its loss at step {diverged_at} is not finite.", stacklevel=2)
     return Histories(pd.concat(frames, ignore_index=True), runs)
+
+
+Part = tuple[Spec, list[tuple[str, InitSpec | str, int]]]  # a description, and (name, init, seed) of each network
+Found = dict[tuple[str, int], tuple[pd.DataFrame, tuple]]  # by name and seed: the rows, and the row of Histories.runs
+
+
+def _train_part(
+    spec: Spec,
+    members: list[tuple[str, InitSpec | str, int]],
+    dataset: Dataset,
+    plan: Plan,
+    device: torch.device,
+    folder: Path | None,
+    save_every: float,
+    progress: bool | None,
+) -> Found:
+    """Train the networks of one stack."""
+    (name, _, seed), *others = members
+    run = Run([drawn(spec, init, seed) for _, init, seed in members], dataset, plan, device, spec.input_shape)
+    file = f"{name}-{seed}+{len(others)}.pt" if others else f"{name}-{seed}.pt"
+    path = None if folder is None else folder / file
+    _finish(run, path, save_every, progress, f"{name}, seed {seed}" + f" + {len(others)}" * bool(others))
+    share = run.seconds / len(members)
+    return {
+        (name, seed): (_frame(run, k), (name, seed, run.steps_done(k), share, run.diverged_at[k]))
+        for k, (name, _, seed) in enumerate(members)
+    }
+
+
+_shared: tuple = ()  # in a worker: what its parts have in common
+
+
+def _start_worker(*shared: Any) -> None:
+    global _shared
+    _shared = shared
+    torch.set_num_threads(1)
+
+
+def _work(part: Part) -> Found:
+    return _train_part(*part, *_shared, progress=False)
+
+
+def _side_by_side(parts: list[Part], shared: tuple, workers: int, progress: bool | None) -> list[Found]:
+    """Train the parts in processes of their own; an interruption reaches those, which save where there is a folder."""
+    context = multiprocessing.get_context("spawn")
+    bar = tqdm(total=len(parts), unit="run", desc="training", disable=None if progress is None else not progress)
+    with bar, ProcessPoolExecutor(workers, context, _start_worker, shared) as pool:
+        futures = [pool.submit(_work, part) for part in parts]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                bar.update()
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            folder = shared[3]
+            resume = f"the same call goes on with its checkpoints in {folder}" if folder else "nothing was saved"
+            raise KeyboardInterrupt(f"training stopped after {bar.n} of {len(parts)} runs: {resume}.") from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return [future.result() for future in futures]
 
 
 def _frame(run: Run, member: int) -> pd.DataFrame:
     return pd.DataFrame(run.rows[member], columns=COLUMNS).astype({"class": "Int64"})
 
 
-def _stack_size(spec: NetworkSpec) -> int:
-    """How many networks of `spec` are worth stacking; those with pools or residual layers are not."""
-    if spec.pool is not None or spec.residual is not None:
+def _stack_size(spec: Spec) -> int:
+    """How many networks of `spec` are worth stacking: of fully connected ones without pools or residual layers."""
+    if not isinstance(spec, NetworkSpec) or spec.pool is not None or spec.residual is not None:
         return 1
     parameters = spec.width * (spec.input_size + (spec.depth - 1) * spec.width + spec.n_classes)
     return max(1, min(_STACK_NETWORKS, _STACK_PARAMETERS // parameters))

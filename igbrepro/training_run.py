@@ -6,6 +6,7 @@ and the numbers so far are all that a checkpoint needs for going on to exactly t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -23,10 +24,13 @@ from torch.nn import functional as F
 
 from igbrepro import metrics
 from igbrepro.data import Dataset, balanced_indices
+from igbrepro.diagnostics import batch_statistics
 from igbrepro.errors import ParameterError
-from igbrepro.models import StackedMLP, build
-from igbrepro.network import InitSpec, NetworkSpec
+from igbrepro.initialization import check_init
+from igbrepro.models import Spec, StackedMLP, build
+from igbrepro.network import InitSpec
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 Row = tuple[int, str, str, int | None, float]  # step, split, metric, class, value
 
@@ -50,6 +54,9 @@ class Plan:
     labels: str = "parity"
     eval_points: Sequence[int] | None = None
     n_eval: int = 1000
+    gradients: bool = False
+    batch_statistics: bool = False
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name, least in {"steps": 0, "batch_size": 1, "n_eval": 1}.items():
@@ -58,24 +65,30 @@ class Plan:
             raise ParameterError(f"lr={self.lr!r}: need a finite learning rate, 0 or more.")
         if self.optimizer not in OPTIMIZERS:
             raise ParameterError(f"optimizer={self.optimizer!r}: choose from {', '.join(OPTIMIZERS)}.")
+        if self.precision not in PRECISIONS:
+            raise ParameterError(f"precision={self.precision!r}: choose from {', '.join(PRECISIONS)}.")
         points = log_steps(self.steps) if self.eval_points is None else sorted({0, self.steps, *self.eval_points})
         if points[0] < 0 or points[-1] > self.steps or any(int(point) != point for point in points):
             raise ParameterError(f"eval_points={self.eval_points!r}: need whole steps from 0 to steps={self.steps}.")
         object.__setattr__(self, "eval_points", tuple(map(int, points)))
 
-    def fit(self, spec: NetworkSpec, dataset: Dataset) -> None:
+    def n_classes(self, dataset: Dataset) -> int:
+        """Classes of the task that this plan makes of a dataset; raises ParameterError where the two do not fit."""
+        n_train = len(dataset.labels("train", self.labels))
+        if self.batch_size > n_train:
+            raise ParameterError(f"batch_size={self.batch_size}: {dataset.name} has only {n_train} training inputs.")
+        return 2 if self.labels == "parity" else len(dataset.classes)
+
+    def fit(self, spec: Spec, dataset: Dataset) -> None:
         """Raise ParameterError where network, data and plan do not go together."""
-        n_train, n_classes = len(dataset.labels("train", self.labels)), len(dataset.classes)
-        n_classes = 2 if self.labels == "parity" else n_classes
+        n_classes = self.n_classes(dataset)
         if spec.n_classes != n_classes:
             raise ParameterError(f"spec.n_classes={spec.n_classes}: labels={self.labels!r} has {n_classes} classes.")
-        if spec.input_size != math.prod(dataset.input_shape):
+        if math.prod(spec.input_shape) != math.prod(dataset.input_shape):
             raise ParameterError(
                 f"spec.input_shape={spec.input_shape}: inputs of {dataset.name} are {dataset.input_shape}; "
                 "pass input_shape=dataset.input_shape."
             )
-        if self.batch_size > n_train:
-            raise ParameterError(f"batch_size={self.batch_size}: {dataset.name} has only {n_train} training inputs.")
 
 
 def check_whole(name: str, value: int, least: int) -> None:
@@ -98,36 +111,50 @@ class BatchOrder:
         return self.order[place * self.batch_size : (place + 1) * self.batch_size]
 
 
+@dataclass(frozen=True)
+class Member:
+    """One network to train: a module, the seed of its data order, and what it is, as plain values."""
+
+    model: nn.Module
+    seed: int
+    settings: dict[str, Any]
+
+
+def drawn(spec: Spec, init: InitSpec | str, seed: int) -> Member:
+    """The network of `spec` drawn by `init`; its weights and the order of its data depend on `seed` alone."""
+    check_whole("seed", seed, 0)
+    weights, _ = np.random.SeedSequence(seed).spawn(2)
+    generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
+    described = {f.name: getattr(spec, f.name) for f in fields(spec)} | {"activation": spec.activation.name}
+    if getattr(spec, "pool", None) is not None:
+        described["pool"] = repr(spec.pool)
+    described |= {"init": init} if isinstance(check_init(init), str) else asdict(init)
+    return Member(build(spec, init, generator), seed, described)
+
+
 class Run:
-    """Networks of one spec in training; lists have one entry a network, each with its own init and seed."""
+    """Networks of one spec in training; lists have one entry a network."""
 
     def __init__(
         self,
-        spec: NetworkSpec,
-        members: Sequence[tuple[InitSpec, int]],
+        members: Sequence[Member],
         dataset: Dataset,
         plan: Plan,
         device: torch.device,
+        input_shape: tuple[int, ...],
     ) -> None:
-        plan.fit(spec, dataset)
-        self.dataset, self.plan, self.device, self.shape = dataset, plan, device, spec.input_shape
-        common = {f.name: getattr(spec, f.name) for f in fields(spec)} | {"activation": spec.activation.name}
-        common["pool"] = spec.pool and repr(spec.pool)
-        common |= {"dataset": dataset.name, "data_sha256": dataset.sha256, "scaling": dataset.scaling}
-        common |= asdict(plan)
-        self.settings = [_plain(common | asdict(init) | {"seed": seed}) for init, seed in members]
+        self.dataset, self.plan, self.device, self.shape = dataset, plan, device, input_shape
+        common = {"dataset": dataset.name, "data_sha256": dataset.sha256, "scaling": dataset.scaling} | asdict(plan)
+        self.settings = [_plain(common | member.settings | {"seed": member.seed}) for member in members]
 
         self.targets = dataset.labels("train", plan.labels)
-        self.models, self.orders = [], []
-        for init, seed in members:
-            check_whole("seed", seed, 0)
-            weights, order = np.random.SeedSequence(seed).spawn(2)
-            generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-            self.models.append(build(spec, init, generator).to(device))
-            self.orders.append(BatchOrder(order, len(self.targets), plan.batch_size))
+        self.models = [member.model.to(device) for member in members]
+        orders = [np.random.SeedSequence(member.seed).spawn(2)[1] for member in members]
+        self.orders = [BatchOrder(order, len(self.targets), plan.batch_size) for order in orders]
         self.network: nn.Module = self.models[0] if len(members) == 1 else StackedMLP(self.models)
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         fused = device.type in ("cpu", "cuda")  # several times faster on a CPU than PyTorch's default
-        self.optimizer = OPTIMIZERS[plan.optimizer](self.network.parameters(), lr=plan.lr, fused=fused)
+        self.optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, fused=fused)
 
         chosen = balanced_indices(dataset.labels("test"), plan.n_eval, np.random.default_rng(0), "n_eval")
         self.test_inputs = self._inputs(dataset.test_images[chosen])
@@ -167,8 +194,10 @@ class Run:
         return torch.from_numpy(self.dataset.standardise(images)).to(self.device).reshape(-1, *self.shape)
 
     def _logits(self, inputs: Tensor) -> Tensor:
-        """(n_networks, n, *input_shape) -> (n_networks, n, n_classes)."""
-        return self.network(inputs[0])[None] if len(self.models) == 1 else self.network(inputs)
+        """(n_networks, n, *input_shape) -> (n_networks, n, n_classes), float32."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"):
+            logits = self.network(inputs[0])[None] if len(self.models) == 1 else self.network(inputs)
+        return logits.float()
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Inputs (n_networks, batch_size, *input_shape) and targets (n_networks, batch_size) of the next update."""
@@ -197,23 +226,43 @@ class Run:
                 self.rows[member].append((step, "train", "loss", None, float(self.losses[step - 1, member])))
         self.checked = self.step
 
-    @torch.inference_mode()
     def _evaluate(self) -> None:
         self.network.eval()
-        chunks = self.test_inputs.split(_EVAL_BATCH)
-        logits = torch.cat([self._logits(chunk.expand(len(self.models), *chunk.shape)) for chunk in chunks], dim=1)
+        with batch_statistics(self.network) if self.plan.batch_statistics else contextlib.nullcontext():
+            with torch.inference_mode():
+                whole = self.plan.batch_statistics  # statistics are those of all inputs together
+                chunks = [self.test_inputs] if whole else self.test_inputs.split(_EVAL_BATCH)
+                logits = [self._logits(chunk.expand(len(self.models), *chunk.shape)) for chunk in chunks]
+                logits = torch.cat(logits, dim=1)
+            gradients = self._class_gradients() if self.plan.gradients else None
         for member, rows in enumerate(self.rows):
             if self.diverged_at[member] is not None:
                 continue
             if self.evaluated >= 0:
                 mean = self.losses[self.evaluated : self.step, member].mean()
                 rows.append((self.step, "train", "loss", None, float(mean)))
-            for metric, value in metrics.evaluate(logits[member], self.test_targets).items():
+            found = metrics.evaluate(logits[member], self.test_targets)
+            if gradients is not None:
+                found["class_gradient"] = gradients[:, member].tolist()
+            for metric, value in found.items():
                 values = enumerate(value) if isinstance(value, list) else [(None, value)]
                 rows += [(self.step, "test", metric, label, number) for label, number in values]
                 if metric == "loss" and not math.isfinite(value):
                     self.diverged_at[member] = self.step
         self.evaluated = self.step
+
+    def _class_gradients(self) -> Tensor:
+        """Norm over all trained parameters of the gradient of each class's mean test loss, (n_classes, n_networks)."""
+        parameters = self.optimizer.param_groups[0]["params"]
+        norms = []
+        for label in self.test_targets.unique():
+            inputs = self.test_inputs[self.test_targets == label]
+            logits = self._logits(inputs.expand(len(self.models), *inputs.shape))
+            losses = F.cross_entropy(logits.flatten(0, 1), label.expand(logits.shape[:2].numel()), reduction="sum")
+            found = torch.autograd.grad(losses / len(inputs), parameters)
+            each = [g.flatten(1).square().sum(1) if len(self.models) > 1 else g.square().sum()[None] for g in found]
+            norms.append(torch.stack(each).sum(0).sqrt())
+        return torch.stack(norms)
 
     def save(self, path: Path) -> None:
         """Write the state beside `path` and move it there, so that a crash leaves the old file whole."""

@@ -4,7 +4,7 @@ import torch
 from scipy.special import expit
 from torch import nn
 
-from igbrepro import models
+from igbrepro import layers, models
 from igbrepro.errors import ParameterError
 from igbrepro.network import InitSpec, NetworkSpec
 from igbrepro.theory import ERF, GELU, LEAKY_RELU, LINEAR, RELU, TANH, Activation
@@ -16,27 +16,27 @@ ALL = [LINEAR, RELU, LEAKY_RELU(0.1), LEAKY_RELU(-0.5), TANH, ERF, GELU]
 def test_torch_and_numpy_are_one_function_with_one_derivative(activation):
     x = np.linspace(-6, 6, 240)
     tensor = torch.tensor(x, requires_grad=True)
-    value = models.torch_activation(activation)(tensor)
+    value = layers.torch_activation(activation)(tensor)
     (slope,) = torch.autograd.grad(value.sum(), tensor)
     np.testing.assert_allclose(value.detach().numpy(), activation(x), atol=1e-14)
     np.testing.assert_allclose(slope.numpy(), activation.derivative(x), atol=1e-14)
 
 
 def test_names_work_and_unknown_ones_are_refused():
-    assert models.torch_activation("relu") is torch.relu
+    assert layers.torch_activation("relu") is torch.relu
     with pytest.raises(ParameterError, match="reluu"):
-        models.torch_activation("reluu")
+        layers.torch_activation("reluu")
 
 
 def test_a_new_activation_is_registered_once_it_proves_to_be_the_same_function(monkeypatch):
-    monkeypatch.setattr(models, "_TORCH", dict(models._TORCH))
+    monkeypatch.setattr(layers, "_TORCH", dict(layers._TORCH))
     softplus = Activation("softplus", lambda x: np.logaddexp(0, x), expit)
     with pytest.raises(ParameterError, match="register_torch_activation"):
         models.build(NetworkSpec(softplus, 1, 4))
     with pytest.raises(ParameterError, match="differs"):
-        models.register_torch_activation(softplus, nn.functional.silu)
-    models.register_torch_activation(softplus, lambda x: nn.functional.softplus(x, threshold=100))
-    assert models.torch_activation(softplus)(torch.zeros(())) == pytest.approx(np.log(2))
+        layers.register_torch_activation(softplus, nn.functional.silu)
+    layers.register_torch_activation(softplus, lambda x: nn.functional.softplus(x, threshold=100))
+    assert layers.torch_activation(softplus)(torch.zeros(())) == pytest.approx(np.log(2))
 
 
 def test_the_model_is_the_formula():

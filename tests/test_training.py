@@ -19,6 +19,7 @@ DATASET = data.gaussian(n_train=500, n_test=400, features=20, classes=4, distanc
 SPEC = NetworkSpec("tanh", depth=3, width=16, input_shape=(20,))
 INIT = InitSpec(1.5, 0.1)
 SETTINGS = {"steps": 30, "batch_size": 60, "lr": 1e-2, "n_eval": 200, "device": "cpu"}
+ONE = {"workers": 1}  # in this process, where tests can reach in
 
 
 def train(**changes):
@@ -137,7 +138,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize(("stack", "n_stacks"), [(None, 2), (1, 6), (3, 3)])
 def test_several_runs_are_the_single_ones(tmp_path, stack, n_stacks):
-    settings = SETTINGS | {"seeds": iter([0, 5]), "stack": stack, "checkpoints": tmp_path}
+    settings = SETTINGS | {"seeds": iter([0, 5]), "stack": stack, "checkpoints": tmp_path} | ONE
     many = training.train_many(NETWORKS, DATASET, **settings)
     assert len(list(tmp_path.iterdir())) == n_stacks
     keys = [(name, seed) for name in NETWORKS for seed in (0, 5)]
@@ -155,7 +156,7 @@ def test_pooled_and_residual_networks_train_one_by_one():
         "pooled": (NetworkSpec("relu", 3, 16, input_shape=(20,), pool=MaxPool(2)), INIT),
         "residual": (NetworkSpec("tanh", 3, 16, input_shape=(20,), residual=0.5), INIT),
     }
-    many = training.train_many(networks, DATASET, seeds=[0, 1], **SETTINGS)
+    many = training.train_many(networks, DATASET, seeds=[0, 1], **ONE, **SETTINGS)
     for name, (spec, init) in networks.items():
         alone = training.train(spec, init, DATASET, seed=1, **SETTINGS)
         of_many = many.frame[(many.frame["run"] == name) & (many.frame["seed"] == 1)][training.COLUMNS]
@@ -172,7 +173,7 @@ def test_stacks_are_as_few_and_even_as_may_be():
 
 def test_stacks_resume_and_are_read_back(heeds_interrupts, monkeypatch, tmp_path):
     def run():
-        return training.train_many(NETWORKS, DATASET, seeds=[0, 1], checkpoints=tmp_path, **SETTINGS)
+        return training.train_many(NETWORKS, DATASET, seeds=[0, 1], checkpoints=tmp_path, **ONE, **SETTINGS)
 
     with monkeypatch.context() as patch:
         interrupt_in_update(patch, 13)
@@ -185,20 +186,20 @@ def test_stacks_resume_and_are_read_back(heeds_interrupts, monkeypatch, tmp_path
     updates.clear()
     again = run()
     assert not updates and again.frame.equals(resumed.frame) and again.runs.equals(resumed.runs)
-    assert training.train_many(NETWORKS, DATASET, seeds=[0, 1], **SETTINGS).frame.equals(resumed.frame)
+    assert training.train_many(NETWORKS, DATASET, seeds=[0, 1], **ONE, **SETTINGS).frame.equals(resumed.frame)
 
 
 def test_one_diverging_network_leaves_the_rest_of_its_stack_alone():
     spec = NetworkSpec("relu", depth=6, width=16, input_shape=(20,))
     networks = {"calm": (spec, InitSpec(1.0)), "wild": (spec, InitSpec(30.0)), "lost": (spec, InitSpec(1e13))}
     with pytest.warns(UserWarning) as warned:
-        many = training.train_many(networks, DATASET, seeds=[0], **SETTINGS | {"optimizer": "sgd", "lr": 0.1})
+        many = training.train_many(networks, DATASET, seeds=[0], **ONE | SETTINGS | {"optimizer": "sgd", "lr": 0.1})
     runs = many.runs.set_index("run")
     assert runs.loc["calm", "diverged_at"] is pd.NA and runs.loc["calm", "steps"] == 30
     assert 0 < runs.loc["wild", "diverged_at"] < 30 and runs.loc["wild", "steps"] == runs.loc["wild", "diverged_at"]
     assert runs.loc["lost", "diverged_at"] == 0
     assert [str(w.message).partition(",")[0] for w in warned] == ["wild", "lost"]
-    alone = training.train(*networks["calm"], DATASET, **SETTINGS | {"optimizer": "sgd", "lr": 0.1})
+    alone = training.train(*networks["calm"], DATASET, **ONE | SETTINGS | {"optimizer": "sgd", "lr": 0.1})
     np.testing.assert_allclose(many.frame.query("run == 'calm'")["value"], alone.frame["value"], atol=2e-5)
     assert many.frame.query("run == 'wild'")["step"].max() == runs.loc["wild", "diverged_at"]
 
@@ -299,7 +300,8 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint(monkeypatch, tmp_path):
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", broken_save)
-    run = training_run.Run(SPEC, [(INIT, 0)], DATASET, training_run.Plan(5, n_eval=200), torch.device("cpu"))
+    plan = training_run.Plan(5, n_eval=200)
+    run = training_run.Run([training_run.drawn(SPEC, INIT, 0)], DATASET, plan, torch.device("cpu"), SPEC.input_shape)
     with pytest.raises(OSError, match="disk full"):
         run.save(path)
     assert path.read_bytes() == old

@@ -40,6 +40,18 @@ class Activation:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.function(x)
 
+    def __reduce__(self) -> tuple:
+        """Pickle those that `get_activation` knows by their names, as their functions have none of their own."""
+        return (get_activation, (self.name,)) if self.built_in else super().__reduce__()
+
+    @property
+    def built_in(self) -> bool:
+        """Whether `get_activation` finds it by its name."""
+        try:
+            return get_activation(self.name) == self
+        except ParameterError:
+            return False
+
     @property
     def homogeneous(self) -> bool:
         """Whether phi(a x) = a phi(x) for a > 0, so that scale and correlation decouple."""

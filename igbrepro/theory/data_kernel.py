@@ -100,20 +100,28 @@ def data_kernel(mean_field: MeanField, inputs: ArrayLike, depth: int) -> DataKer
     x, depth = finite("inputs", inputs, -np.inf), whole("depth", depth, 1)
     if x.ndim < 2 or len(x) < 2:
         raise ParameterError(f"inputs: shape {x.shape}; need (n, ...) with n >= 2 inputs.")
-    if mean_field.pool is not None or mean_field.residual is not None:
-        raise ParameterError(f"mean_field={mean_field!r}: data kernels are known for plain layers only.")
-    if mean_field.shape:
-        raise ParameterError(f"mean_field={mean_field!r}: need one (sigma_w2, sigma_b2), not an array of them.")
+    check_plain(mean_field)
     x = x.reshape(len(x), -1)
     covariance = np.empty((depth + 1, len(x), len(x)))
     covariance[0] = mean_field.sigma_w2 * (x @ x.T) / x.shape[1] + mean_field.sigma_b2
     for layer in range(depth):
-        covariance[layer + 1] = _next(mean_field, covariance[layer])
+        covariance[layer + 1] = next_covariance(mean_field, covariance[layer])
     return DataKernel(covariance)
 
 
-def _next(mean_field: MeanField, covariance: np.ndarray) -> np.ndarray:
-    """One layer on.  For a smooth activation the Hermite coefficients of each input serve all its pairs."""
+def check_plain(mean_field: MeanField) -> None:
+    """Raise ParameterError unless `mean_field` is one point (sigma_w2, sigma_b2) without pool or residual layers."""
+    if mean_field.pool is not None or mean_field.residual is not None:
+        raise ParameterError(f"mean_field={mean_field!r}: data kernels are known for plain layers only.")
+    if mean_field.shape:
+        raise ParameterError(f"mean_field={mean_field!r}: need one (sigma_w2, sigma_b2), not an array of them.")
+
+
+def next_covariance(mean_field: MeanField, covariance: np.ndarray) -> np.ndarray:
+    """The covariances (n, n) of all pairs one layer on.
+
+    For a smooth activation the Hermite coefficients of each input serve all its pairs.
+    """
     q, kernel = np.diagonal(covariance).copy(), mean_field.activation.kernel
     norm = np.sqrt(q[:, None] * q)
     if not isinstance(kernel, Smooth):

@@ -1,0 +1,123 @@
+"""What a network of any kind does to given inputs, layer by layer: the numbers of the theory, measured."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.models.vision_transformer import EncoderBlock
+
+from igbrepro.errors import ParameterError
+from igbrepro.layers import ResidualBlock
+
+BLOCKS = (ResidualBlock, BasicBlock, Bottleneck, EncoderBlock)  # read as a whole, at their outputs
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def stages(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The layers with weights of a model, in the order of registration; residual and encoder blocks count as one."""
+    if isinstance(module, BLOCKS + LAYERS):
+        yield name, module
+        return
+    for key, child in module.named_children():
+        yield from stages(child, f"{name}.{key}" if name else key)
+
+
+@contextlib.contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Let batch normalisation use the statistics of the inputs it is given, and keep none of them.
+
+    An untrained network's running statistics are placeholders, so that in eval mode it is not normalised at all.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.training, norm.track_running_stats) for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, (training, tracked) in zip(norms, before, strict=True):
+            norm.training, norm.track_running_stats = training, tracked
+
+
+def layer_table(
+    model: nn.Module, inputs: ArrayLike | Tensor, labels: ArrayLike | None = None, *, seed: int = 0
+) -> pd.DataFrame:
+    """Signals and gradients after every stage of a model, one row each, in the order in which they are computed.
+
+    inputs: (n, ...), n >= 2, on which the model runs once.  Every value of a stage's output is a node, whatever its
+    channel and position.  Batch normalisation uses the statistics of these inputs.  The model is left as it was.
+    Columns:
+        layer, kind: name and class of the module.
+        q: mean square of a node.  sigma_mu2, sigma_y2, gamma: unbiased, over inputs and nodes.
+        c: mean over pairs of inputs of the cosine of their nodes.
+        gradient: mean over inputs of |d f / d h|^2, summed over nodes, f a random combination of the logits
+            (weights from `seed`), relative to the last layer.  chi: its growth from the layer after to this one.
+        weight_gradient: with labels (n,), mean square over the parameters of a stage of the gradient of the mean
+            cross-entropy.
+    Raises ParameterError for fewer than two inputs, or a model without such stages.
+    """
+    first = next(model.parameters(), None)
+    found = list(stages(model))
+    if first is None or not found:
+        raise ParameterError("model: has no linear or convolutional layer to look at.")
+    x = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs)
+    x = x.to(first.device, first.dtype)
+    if len(x) < 2:
+        raise ParameterError(f"inputs: {len(x)} of them; a variance over inputs needs 2 or more.")
+    outputs: list[tuple[str, nn.Module, Tensor]] = []
+    hooks = [
+        module.register_forward_hook(lambda module, _, out, name=name: outputs.append((name, module, out)))
+        for name, module in found
+    ]
+    was_training = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        with batch_statistics(model), torch.enable_grad():
+            logits = model(x.requires_grad_())
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, mode in was_training.items():
+            module.training = mode
+    weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed)).to(logits)
+    signals = [out for _, _, out in outputs]
+    gradients = torch.autograd.grad((weights * logits).sum(), signals, retain_graph=labels is not None)
+    rows = [{"layer": name, "kind": type(module).__name__, **_signal(out.detach())} for name, module, out in outputs]
+    table = pd.DataFrame(rows)
+    size = np.array([float(g.double().square().flatten(1).sum(1).mean()) for g in gradients])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["gradient"] = size / size[-1]
+        table["chi"] = np.append(size[:-1] / size[1:], np.nan)
+    if labels is not None:
+        loss = F.cross_entropy(logits, torch.as_tensor(np.asarray(labels), device=logits.device))
+        parts = [[p for p in module.parameters() if p.requires_grad] for _, module, _ in outputs]
+        flat = iter(torch.autograd.grad(loss, [p for part in parts for p in part], allow_unused=True))
+        squares = [[(next(flat), p.numel()) for p in part] for part in parts]
+        table["weight_gradient"] = [
+            sum(float(g.double().square().sum()) for g, _ in part if g is not None) / max(sum(n for _, n in part), 1)
+            for part in squares
+        ]
+    return table
+
+
+def _signal(h: Tensor) -> dict[str, float]:
+    """Second moments of one stage over inputs and nodes, from its output (n, ...)."""
+    h = h.flatten(1).double()
+    n = len(h)
+    mean = h.mean(0)
+    sigma_y2 = float(h.var(0).mean())
+    sigma_mu2 = float(mean.square().mean()) - sigma_y2 / n
+    unit = F.normalize(h, dim=1)
+    pairs = (float(unit.sum(0).square().sum()) - float(unit.square().sum())) / (n * (n - 1))
+    gamma = sigma_mu2 / sigma_y2 if sigma_y2 > 0 else np.inf
+    return {
+        "q": float(h.square().mean()), "c": pairs, "gamma": gamma, "sigma_mu2": sigma_mu2, "sigma_y2": sigma_y2
+    }  # fmt: skip
