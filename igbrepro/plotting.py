@@ -41,6 +41,8 @@ PHASE_MARKERS = {
     Phase.NEUTRALITY: "v",
 }
 
+OTHER_DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))  # of runs that start in no known phase
+
 _STYLE = {
     "figure.figsize": PANEL,
     "figure.dpi": 96,
@@ -191,20 +193,33 @@ def class_profile(
     ax.plot(layers[::every], statistic(measured, axis=0)[::every], linestyle="", **look)
 
 
-def learning_curves(axes: Sequence[Axes], frame: pd.DataFrame, phases: Mapping[str, Phase]) -> None:
+def learning_curves(
+    axes: Sequence[Axes],
+    frame: pd.DataFrame,
+    phases: Mapping[str, Phase | None],
+    labels: Mapping[str, str] | None = None,
+) -> None:
     """Accuracy (first axes) and largest class fraction (second) on test data against the training step.
 
-    frame: the table of `training.train_many`.  phases: the runs to show, in order, with the phase each starts in.
+    frame: the table of `training.train_many`.  phases: the runs to show, in order, with the phase each starts in; None
+        for one that has none, such as PyTorch's default, drawn in grey with a dash of its own.
+    labels: texts of the legend, by default the run and its phase.
     Lines are means over seeds, shades the range over seeds; steps on a log axis which begins at step 0.
     """
     shown = {"accuracy": "test accuracy", "max_class_fraction": "largest class fraction"}
+    others = [run for run, phase in phases.items() if phase is None]
     for ax, (metric, label) in zip(axes, shown.items(), strict=True):
         rows = frame[(frame["metric"] == metric) & (frame["split"] == "test") & frame["run"].isin(list(phases))]
         for run, phase in phases.items():
             values = rows[rows["run"] == run].pivot(index="step", columns="seed", values="value")
-            color = PHASE_COLORS[phase]
-            ax.plot(values.index, values.mean(axis=1), color=color, label=f"{run}: {phase.label}")
-            ax.fill_between(values.index, values.min(axis=1), values.max(axis=1), color=color, alpha=0.2, linewidth=0)
+            if phase is None:
+                look = {"color": "0.35", "linestyle": OTHER_DASHES[others.index(run) % len(OTHER_DASHES)]}
+            else:
+                look = {"color": PHASE_COLORS[phase]}
+            text = (labels or {}).get(run) or (run if phase is None else f"{run}: {phase.label}")
+            ax.plot(values.index, values.mean(axis=1), label=text, **look)
+            low, high = values.min(axis=1), values.max(axis=1)
+            ax.fill_between(values.index, low, high, color=look["color"], alpha=0.2, linewidth=0)
         ax.set_xscale("symlog", linthresh=1, linscale=0.3)
         ax.set(xlabel="training step", ylabel=label, xlim=(0, None))
     axes[0].figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -199,7 +199,7 @@ def test_one_diverging_network_leaves_the_rest_of_its_stack_alone():
     assert 0 < runs.loc["wild", "diverged_at"] < 30 and runs.loc["wild", "steps"] == runs.loc["wild", "diverged_at"]
     assert runs.loc["lost", "diverged_at"] == 0
     assert [str(w.message).partition(",")[0] for w in warned] == ["wild", "lost"]
-    alone = training.train(*networks["calm"], DATASET, **ONE | SETTINGS | {"optimizer": "sgd", "lr": 0.1})
+    alone = training.train(*networks["calm"], DATASET, **SETTINGS | {"optimizer": "sgd", "lr": 0.1})
     np.testing.assert_allclose(many.frame.query("run == 'calm'")["value"], alone.frame["value"], atol=2e-5)
     assert many.frame.query("run == 'wild'")["step"].max() == runs.loc["wild", "diverged_at"]
 
