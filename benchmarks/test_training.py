@@ -3,6 +3,7 @@
 OMP_NUM_THREADS=1 python -m pytest benchmarks/test_training.py --benchmark-enable -s
 """
 
+import os
 import time
 from functools import partial
 
@@ -12,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from igbrepro import data, training
+from igbrepro.architectures import CNNSpec, ResNetSpec
 from igbrepro.models import build
 from igbrepro.network import InitSpec, NetworkSpec
 
@@ -27,6 +29,7 @@ def dataset():
 def bare_seconds(spec, dataset, steps, **adam):
     """The loop one would write by hand, on inputs standardised beforehand."""
     inputs, labels = torch.from_numpy(dataset.inputs("train")), torch.from_numpy(dataset.labels("train", "parity"))
+    inputs = inputs.reshape(-1, *spec.input_shape)
     model = build(spec, INIT, torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, **adam)
     order = torch.randperm(len(inputs))
@@ -63,6 +66,43 @@ def test_overhead_against_a_bare_loop(benchmark, dataset, depth, width, steps):
     benchmark.pedantic(ours, rounds=1)
     overhead = (our_time - bare_time) / steps
     assert overhead < 0.5e-3 or our_time < 1.1 * bare_time, f"{overhead * 1e3:.2f} ms a step"
+
+
+IMAGES = {"n_classes": 2, "input_shape": (1, 28, 28)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "steps"), [(CNNSpec("relu", 20, 32, **IMAGES), 8), (ResNetSpec(**IMAGES), 3)], ids=["cnn", "resnet"]
+)
+def test_overhead_of_image_networks(benchmark, monkeypatch, dataset, spec, steps):
+    """In CPU time of the one thread, so that a busy machine does not decide."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    ours = partial(our_seconds, spec, dataset, steps, n_eval=10)
+    bare = partial(bare_seconds, spec, dataset, steps, fused=True)
+    our_time, bare_time = alternate([ours, bare], rounds=6)
+    benchmark.extra_info |= {"ours over bare": our_time / bare_time, "bare, ms a step": bare_time / steps * 1e3}
+    print(f"\n{type(spec).__name__}: {our_time / steps * 1e3:.1f} ms a step, {our_time / bare_time:.3f} times the loop")
+    benchmark.pedantic(ours, rounds=1)
+    assert our_time < 1.05 * bare_time
+
+
+def test_runs_side_by_side(benchmark, dataset):
+    """Two processes against one; a gain is to be seen only where two cores are idle."""
+    networks = {"cnn": (CNNSpec("relu", 20, 32, **IMAGES), INIT)}
+    settings = {"steps": 30, "n_eval": 100, "eval_points": [], "device": "cpu", "seeds": range(4)}
+
+    def seconds(workers):
+        start = time.perf_counter()
+        training.train_many(networks, dataset, workers=workers, **settings)
+        return time.perf_counter() - start
+
+    two, one = alternate([lambda: seconds(2), lambda: seconds(1)], rounds=1)
+    benchmark.extra_info |= {"one process, s": one, "two processes, s": two, "load before": os.getloadavg()[0]}
+    print(f"\none process {one:.1f} s, two {two:.1f} s, with the start of both")
+    benchmark.pedantic(lambda: None, rounds=1)
+    if os.getloadavg()[0] > 2.5 or os.cpu_count() < 2:
+        pytest.skip(f"the machine is busy (load {os.getloadavg()[0]:.1f}): {one / two:.2f} times as fast says little")
+    assert two < 0.8 * one
 
 
 @pytest.mark.parametrize(

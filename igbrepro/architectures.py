@@ -26,8 +26,8 @@ class CNNSpec:
     strides: of the first convolutions, each of which makes the image smaller; the rest have stride 1.
     pool: None, or a pool over square windows of k = side^2 positions of one channel after the activations named by
         `pooled` (l = 1..depth; None: all of them).  pool_stride: 1 keeps the size (circular), `side` divides it.
-    Raises ParameterError for an unknown activation, sizes out of range, a k that is no square, or an image that the
-    strides and pools do not divide.
+    Raises ParameterError for an unknown activation, sizes out of range, a k that is no square, an image that the pools
+    do not divide, or that strides and pools make too small for a kernel or a pool.
     """
 
     activation: Activation | str
@@ -51,6 +51,8 @@ class CNNSpec:
             raise ParameterError(f"strides={strides}: more of them than depth={self.depth} convolutions.")
         if check_pool(self.pool) is not None and math.isqrt(self.pool.k) ** 2 != self.pool.k:
             raise ParameterError(f"pool={self.pool!r}: windows are square, so k must be 4, 9, 16, ...")
+        if self.pool is not None and self.pool.correlation:
+            raise ParameterError(f"pool={self.pool!r}: nodes are as correlated as they are; use correlation=0.")
         if self.pool_stride not in (1, self.pool_side):
             raise ParameterError(f"pool_stride={self.pool_stride}: need 1, or the window's side {self.pool_side}.")
         if self.pooled is not None:
@@ -58,9 +60,7 @@ class CNNSpec:
             if pooled and max(pooled) > self.depth:
                 raise ParameterError(f"pooled={pooled}: need layers from 1 to depth={self.depth}.")
             object.__setattr__(self, "pooled", pooled)
-        sides = set(self.sizes)  # raises where something does not divide
-        if self.pool is not None and min(map(min, sides)) < self.pool_side and self.pool_stride == 1:
-            raise ParameterError(f"pool={self.pool!r}: its window is larger than an image of {min(sides)} positions.")
+        _ = self.sizes  # raises where something does not fit
 
     @property
     def pool_side(self) -> int:
@@ -80,10 +80,21 @@ class CNNSpec:
         """Height and width of h^(1)..h^(depth), and last of what the head reads."""
         size, found = self.input_shape[1:], []
         for layer in range(1, self.depth + 1):
+            if min(size) < self.kernel // 2:
+                raise ParameterError(
+                    f"kernel={self.kernel}: layer {layer} reads an image of {size} positions, too small to be "
+                    "continued by one period; take a smaller kernel, or fewer strides and pools."
+                )
             size = tuple(-(-side // self.stride(layer)) for side in size)
             found.append(size)
-            if self.has_pool(layer) and self.pool_stride > 1:
-                if min(size) < self.pool_stride or any(side % self.pool_stride for side in size):
+            if not self.has_pool(layer):
+                continue
+            if min(size) < self.pool_side:
+                raise ParameterError(
+                    f"pool={self.pool!r}: its window is larger than the {size} positions of layer {layer}."
+                )
+            if self.pool_stride > 1:
+                if any(side % self.pool_stride for side in size):
                     raise ParameterError(
                         f"pooled={self.pooled}: an image of {size} positions at layer {layer} cannot be divided by "
                         f"pool_stride={self.pool_stride}; pool fewer layers, or take pool_stride=1."

@@ -34,8 +34,9 @@ def over_seeds(name: str, values: ArrayLike, *, expected: float | None = None, n
     """The mean over a few seeds, with an error that rules may take for that of a normal law.
 
     values: (n,), n >= 2, one a seed; for a difference between two runs, the differences seed by seed.
-    Two of these errors are the half width of the 95 % interval of Student's t: for n = 3 it is 2.26 times the standard
-    error of the mean, for n = 10 1.2 times.  Raises ParameterError for fewer than two values.
+    Two of these errors are half of the interval of Student's t that is as sure as two of a normal law (95.4 %): for
+    n = 3 one is 2.26 times the standard error of the mean, for n = 10 1.2 times.
+    Raises ParameterError for fewer than two values.
     """
     values = np.asarray(values, dtype=float)
     n = values.size

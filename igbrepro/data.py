@@ -6,6 +6,7 @@ system's share folders (Debian: dataset-fashion-mnist), and last on the net. Che
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import math
@@ -206,7 +207,8 @@ def load(name: str, *, fallback: bool = False) -> Dataset:
 
     name: "fashion-mnist", "fashion-mnist-subset" (shipped), "cifar10", "imagefolder:PATH" (pictures in
     PATH/{train,test}/<class>/), or "gaussian", with settings as in "gaussian:features=100,seed=1".
-    fallback: if True and "fashion-mnist" or "cifar10" cannot be had, warn and give the shipped subset, marked as such.
+    fallback: if True and the data cannot be had, warn and give Fashion-MNIST in place of CIFAR-10, or the small subset
+        of Fashion-MNIST that is shipped, marked as such.
     Raises ParameterError for an unknown name, DataMissing for absent or damaged files (damage never falls back).
     """
     kind, _, setting = str(name).partition(":")
@@ -227,12 +229,21 @@ def load(name: str, *, fallback: bool = False) -> Dataset:
     except data_files.NotAvailable as missing:
         if not fallback:
             raise
+        stand_in = _stand_in(name)
         warnings.warn(
-            f"THESE ARE NOT THE DATA ASKED FOR: {missing} Going on with the small Fashion-MNIST subset shipped with "
-            "igbrepro (10,000 + 2,000 images); results are marked as a fall-back.",
+            f"THESE ARE NOT THE DATA ASKED FOR: {missing} Going on with {stand_in.name} ({stand_in.source}); results "
+            "are marked as a fall-back.",
             stacklevel=2,
         )
-        return replace(_shipped_subset(), fallback=True)
+        return replace(stand_in, fallback=True)
+
+
+def _stand_in(name: str) -> Dataset:
+    """Fashion-MNIST in place of other data, whole if it can be had, else the small subset shipped with igbrepro."""
+    if name != "fashion-mnist":
+        with contextlib.suppress(data_files.NotAvailable):
+            return _fashion_mnist()
+    return _shipped_subset()
 
 
 def fetch(name: str) -> str:

@@ -69,12 +69,17 @@ def layer_table(
     if first is None or not found:
         raise ParameterError("model: has no linear or convolutional layer to look at.")
     x = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs)
-    x = x.to(first.device, first.dtype)
+    x = x.detach().to(first.device, first.dtype)
     if len(x) < 2:
         raise ParameterError(f"inputs: {len(x)} of them; a variance over inputs needs 2 or more.")
     outputs: list[tuple[str, nn.Module, Tensor]] = []
+
+    def keep(name: str, module: nn.Module, out: Tensor) -> Tensor:
+        outputs.append((name, module, out))
+        return out.clone()  # for what comes after, which may work in place
+
     hooks = [
-        module.register_forward_hook(lambda module, _, out, name=name: outputs.append((name, module, out)))
+        module.register_forward_hook(lambda module, _, out, name=name: keep(name, module, out))
         for name, module in found
     ]
     was_training = {module: module.training for module in model.modules()}
@@ -99,7 +104,8 @@ def layer_table(
     if labels is not None:
         loss = F.cross_entropy(logits, torch.as_tensor(np.asarray(labels), device=logits.device))
         parts = [[p for p in module.parameters() if p.requires_grad] for _, module, _ in outputs]
-        flat = iter(torch.autograd.grad(loss, [p for part in parts for p in part], allow_unused=True))
+        trained = [p for part in parts for p in part]
+        flat = iter(torch.autograd.grad(loss, trained, allow_unused=True) if trained else ())
         squares = [[(next(flat), p.numel()) for p in part] for part in parts]
         table["weight_gradient"] = [
             sum(float(g.double().square().sum()) for g, _ in part if g is not None) / max(sum(n for _, n in part), 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock
@@ -39,14 +38,8 @@ def cnn(spec: CNNSpec) -> nn.Sequential:
     layers: list[nn.Module] = []
     channels = spec.input_shape[0]
     for layer in range(1, spec.depth + 1):
-        padding = spec.kernel // 2
-        if padding > min(spec.sizes[max(layer - 2, 0)]):
-            padding = "same"  # an image smaller than the padding cannot be continued by one period
-        layers.append(
-            nn.Conv2d(
-                channels, spec.channels, spec.kernel, spec.stride(layer), padding=padding, padding_mode="circular"
-            )
-        )
+        kernel, stride = spec.kernel, spec.stride(layer)
+        layers.append(nn.Conv2d(channels, spec.channels, kernel, stride, kernel // 2, padding_mode="circular"))
         layers.append(ActivationLayer(spec.activation))
         if spec.has_pool(layer):
             layers.append(WindowPool(spec.pool, spec.pool_side, spec.pool_stride))
@@ -142,14 +135,3 @@ def vit(spec: ViTSpec) -> VisionTransformer:
             module.gain = gain
     model.heads.head.gain = gain
     return model
-
-
-def is_convolutional(model: nn.Module) -> bool:
-    """Whether channels_last memory pays: the model has 2-d convolutions and no attention."""
-    kinds = {type(module) for module in model.modules()}
-    return nn.Conv2d in kinds and nn.MultiheadAttention not in kinds
-
-
-def as_channels_last(x: Tensor) -> Tensor:
-    """(n, channels, height, width) in the memory layout that convolutions prefer."""
-    return x.contiguous(memory_format=torch.channels_last)

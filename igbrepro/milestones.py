@@ -64,8 +64,10 @@ def bootstrap_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) ->
 def interval_text(values: ArrayLike, digits: int = 3) -> str:
     """Mean and bootstrap interval over seeds, "0.421 [0.402, 0.437]"."""
     values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
     low, high = bootstrap_interval(values)
-    return f"{np.nanmean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    mean = values.mean() if values.size else np.nan
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def training_table(frame: pd.DataFrame, level: float) -> pd.DataFrame:
@@ -93,14 +95,19 @@ def training_table(frame: pd.DataFrame, level: float) -> pd.DataFrame:
     return table
 
 
-def log_ratio(steps: pd.DataFrame, run: str, reference: str, horizon: float) -> tuple[float, float]:
-    """log10 of how many times longer `run` takes than `reference`: mean and standard error over seeds, pair by pair.
+def log_ratios(steps: pd.DataFrame, run: str, reference: str, horizon: float) -> np.ndarray:
+    """log10 of how many times longer `run` takes than `reference`, seed by seed, (n_seeds,).
 
     steps: as steps_until gives it; steps below 1 count as 1.  horizon: counted for a run that never gets there, whose
-    ratio is then a lower bound.  Raises ParameterError for fewer than two seeds.
+    ratio is then a lower bound.
     """
+    logs = np.log10(steps.clip(lower=1, upper=horizon))
+    return (logs.loc[run] - logs.loc[reference]).to_numpy()
+
+
+def log_ratio(steps: pd.DataFrame, run: str, reference: str, horizon: float) -> tuple[float, float]:
+    """The mean of `log_ratios` over seeds and its standard error.  Raises ParameterError for fewer than two seeds."""
     if steps.shape[1] < 2:
         raise ParameterError(f"seeds={list(steps.columns)}: a standard error needs two or more.")
-    logs = np.log10(steps.clip(lower=1, upper=horizon))
-    gaps = logs.loc[run] - logs.loc[reference]
+    gaps = log_ratios(steps, run, reference, horizon)
     return float(gaps.mean()), float(gaps.std(ddof=1) / np.sqrt(len(gaps)))

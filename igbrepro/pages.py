@@ -182,9 +182,19 @@ def claims_page(records: list[Record], chapters: Mapping[str, Chapter]) -> str:
             "",
         ]
         record = by_claim.get(v.claim_id)
-        made = f"; preset *{record.preset}*, seed {record.parameters.get('seed', 'none')}" if record else ""
+        made = f"; preset *{record.preset}*{_size(record.parameters)}" if record else ""
         parts.append("\n".join([*lines, f"Chapter: {chapter(v)}{made}."]))
     return "\n\n".join(parts) + "\n"
+
+
+SIZES = ("depth", "width", "widths", "channels", "steps", "n_inputs", "n_images", "n_networks", "seeds", "seed")
+
+
+def _size(parameters: Mapping[str, Any]) -> str:
+    """The parameters that say how large a run was, as "; depth 50; steps 300": those of them that a chapter has."""
+    shown = [(name, parameters[name]) for name in SIZES if parameters.get(name) is not None]
+    texts = [", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for _, value in shown]
+    return "".join(f"; {name} {text}" for (name, _), text in zip(shown, texts, strict=True))
 
 
 def glance_page(records: list[Record], chapters: Mapping[str, Chapter]) -> str:

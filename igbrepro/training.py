@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,11 @@ def _side_by_side(parts: list[Part], shared: tuple, workers: int, progress: bool
             folder = shared[3]
             resume = f"the same call goes on with its checkpoints in {folder}" if folder else "nothing was saved"
             raise KeyboardInterrupt(f"training stopped after {bar.n} of {len(parts)} runs: {resume}.") from None
+        except BrokenProcessPool as error:
+            raise ParameterError(
+                f"workers={workers}: a worker process ended before its time. Workers run a script's own file again, so "
+                'put the call under `if __name__ == "__main__":`; or take workers=1.'
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

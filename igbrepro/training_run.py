@@ -254,12 +254,18 @@ class Run:
     def _class_gradients(self) -> Tensor:
         """Norm over all trained parameters of the gradient of each class's mean test loss, (n_classes, n_networks)."""
         parameters = self.optimizer.param_groups[0]["params"]
-        norms = []
+        norms, together = [], None
+        if self.plan.batch_statistics:  # those of all inputs together, for every class
+            together = self._logits(self.test_inputs.expand(len(self.models), *self.test_inputs.shape))
         for label in self.test_targets.unique():
-            inputs = self.test_inputs[self.test_targets == label]
-            logits = self._logits(inputs.expand(len(self.models), *inputs.shape))
+            of_class = self.test_targets == label
+            inputs = self.test_inputs[of_class]
+            if together is None:
+                logits = self._logits(inputs.expand(len(self.models), *inputs.shape))
+            else:
+                logits = together[:, of_class]
             losses = F.cross_entropy(logits.flatten(0, 1), label.expand(logits.shape[:2].numel()), reduction="sum")
-            found = torch.autograd.grad(losses / len(inputs), parameters)
+            found = torch.autograd.grad(losses / len(inputs), parameters, retain_graph=together is not None)
             each = [g.flatten(1).square().sum(1) if len(self.models) > 1 else g.square().sum()[None] for g in found]
             norms.append(torch.stack(each).sum(0).sqrt())
         return torch.stack(norms)

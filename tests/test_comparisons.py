@@ -1,8 +1,12 @@
 """Dozens of measurements told by two."""
 
-import pytest
+import math
 
-from igbrepro.comparisons import compare, extremes
+import numpy as np
+import pytest
+from scipy import stats
+
+from igbrepro.comparisons import closest_rival, compare, extremes, over_seeds
 from igbrepro.errors import ParameterError
 from igbrepro.results import Measurement
 
@@ -22,6 +26,41 @@ def test_the_farthest_and_the_least_precise():
 def test_a_shortfall_counts_like_an_excess():
     far, _ = extremes(compare("q, layer", [0.5, 1.1], [0.1, 0.1], [1.0, 1.0]))
     assert far.z == pytest.approx(-5) and "q, layer 0" in far.note
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 200])
+def test_two_errors_over_seeds_are_the_interval_of_students_t(n):
+    values = np.random.default_rng(n).normal(0.3, 2.0, n)
+    m = over_seeds("gap", values, expected=0.1, note="edge")
+    two_sigma = math.erf(math.sqrt(2))  # 95.45 %
+    low, high = stats.t.interval(two_sigma, n - 1, values.mean(), stats.sem(values))
+    assert (m.value - 2 * m.std_error, m.value + 2 * m.std_error) == pytest.approx((low, high), rel=1e-12)
+    assert (m.name, m.expected, m.note) == ("gap", 0.1, f"edge, {n} seeds")
+    assert over_seeds("gap", list(values)).note == f"{n} seeds"
+
+
+def test_errors_over_three_seeds_are_those_of_the_text():
+    m = over_seeds("gap", [1.0, 2.0, 3.0])
+    assert m.std_error == pytest.approx(2.26 / math.sqrt(3), rel=2e-3) and m.value == 2.0 and m.expected is None
+
+
+@pytest.mark.parametrize("values", [[], [1.0]])
+def test_one_seed_has_no_error(values):
+    with pytest.raises(ParameterError, match=r"values=\[.*\] of 'gap': an error over seeds needs two"):
+        over_seeds("gap", values)
+
+
+def test_the_closest_rival_is_the_lead_that_is_least_sure():
+    """2 +- 0.1 is sure, 3 +- 1.2 may be 0.6: the larger lead is the closer call."""
+    leads = [
+        Measurement("over default", 2.0, 0.1, note="3 seeds"),
+        Measurement("over he", 3.0, 1.2, note="5 seeds"),
+        Measurement("over xavier", 5.0),
+    ]
+    rival, *rest = closest_rival("closest rival", leads)
+    assert (rival.name, rival.value, rival.std_error, rival.note) == ("closest rival", 3.0, 1.2, "over he; 5 seeds")
+    assert rest == leads
+    assert closest_rival("closest rival", leads[::2])[0].note == "over default; 3 seeds"
 
 
 @pytest.mark.parametrize(

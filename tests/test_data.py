@@ -433,6 +433,27 @@ def test_a_subset_is_balanced_and_seeded(bare):
         dataset.subset(n_train=0)
 
 
+def test_only_some_classes_in_the_order_given():
+    images = np.arange(12, dtype=np.float32).reshape(12, 1, 1, 1)
+    labels = np.array([2, 0, 1, 3, 2, 1])
+    whole = data.Dataset("toy", images[:6], labels, images[6:], labels[::-1], tuple("abcd"), "here", fallback=True)
+    part = whole.only([2, 0])
+    assert part.classes == ("c", "a") and part.fallback and part.input_shape == (1, 1, 1)
+    assert part.train_images.ravel().tolist() == [0, 1, 4] and part.train_labels.tolist() == [0, 1, 0]
+    assert part.test_images.ravel().tolist() == [7, 10, 11] and part.test_labels.tolist() == [0, 1, 0]
+    assert part.labels("train", "parity").dtype == np.int64 and part.sha256 != whole.sha256
+    assert part.statistics[0] == pytest.approx(5 / 3)  # of the inputs that are left
+    assert whole.only(np.array([0, 1, 2, 3])).sha256 == whole.sha256 and len(whole.train_labels) == 6
+    assert whole.only((3, 1)).train_labels.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("classes", [[], [1], [1, 1], [0, 4], [-1, 0], ["0", "1"]])
+def test_classes_that_are_not_there_are_refused(classes):
+    whole = data.gaussian(n_train=40, n_test=40, features=2, classes=4)
+    with pytest.raises(ParameterError, match=r"classes=\[.*\]: need two or more different ones below 4"):
+        whole.only(classes)
+
+
 def test_gaussian_inputs(bare):
     dataset = data.load("gaussian:n_train=4000,features=50,classes=2,distance=3,seed=7")
     x, labels = dataset.train_images, dataset.train_labels

@@ -66,7 +66,7 @@ def test_claims_page_has_every_claim_with_source_verdict_numbers_data_and_chapte
                  "fashion-mnist (fall-back)", "{doc}`Chapter 1 </notebooks/theory/01_one>`"):  # fmt: skip
         assert part in row
     assert "not reproduced" in text and "0.3333 ± 0.0011" in text  # published, not hidden
-    assert "(claim-first)=\n### Halves are halves" in text and "preset *smoke*, seed 7" in text
+    assert "(claim-first)=\n### Halves are halves" in text and "preset *smoke*; width 64; seed 7." in text
 
 
 def test_a_claim_without_verdict_is_listed_as_not_run_here(site):

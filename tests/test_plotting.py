@@ -5,15 +5,18 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
 from igbrepro.plotting import (
+    OTHER_DASHES,
     PHASE_COLORS,
     PHASE_MARKERS,
     class_profile,
     law,
     layer_curves,
+    learning_curves,
     panels,
     phase_legend,
     phase_line,
@@ -81,3 +84,25 @@ def test_class_profile_draws_theory_points_and_the_band_without_empty_networks(a
     np.testing.assert_allclose(line.get_ydata(), [4, 6, 8])
     np.testing.assert_allclose(points.get_xydata(), [[0, 2], [2, 4]])
     assert points.get_label() == Phase.EDGE.label and len(ax.collections) == 1
+
+
+def test_learning_curves_tell_runs_without_a_phase_apart(ax):
+    values = {"edge": 0.9, "default": 0.7, "he": 0.6, "not shown": 0.1}
+    rows = [
+        {"run": run, "seed": seed, "step": step, "split": "test", "metric": metric, "class": None,
+         "value": value + 0.1 * seed + (metric == "accuracy")}
+        for run, value in values.items() for seed in (0, 1) for step in (0, 1, 10)
+        for metric in ("accuracy", "max_class_fraction")
+    ]  # fmt: skip
+    phases = {"default": None, "edge": Phase.EDGE, "he": None}
+    _, axes = plt.subplots(1, 2)
+    learning_curves(axes, pd.DataFrame(rows), phases, {"he": "He"})
+    assert [line.get_label() for line in axes[0].lines] == ["default", f"edge: {Phase.EDGE.label}", "He"]
+    default, edge, he = axes[1].lines
+    for line, value in ((default, 0.75), (edge, 0.95), (he, 0.65)):
+        np.testing.assert_allclose(line.get_xydata(), [[0, value], [1, value], [10, value]])
+    assert to_hex(edge.get_color()) == PHASE_COLORS[Phase.EDGE] and edge.get_linestyle() == "-"
+    assert default.get_color() == he.get_color() == "0.35"
+    assert [default.get_linestyle(), he.get_linestyle()] == list(OTHER_DASHES[:2])
+    low, high = axes[0].collections[0].get_paths()[0].get_extents().get_points()[:, 1]
+    assert (low, high) == pytest.approx((1.7, 1.8))

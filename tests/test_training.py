@@ -1,5 +1,8 @@
+import concurrent.futures
+import copy
 import math
 import signal
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
@@ -9,17 +12,36 @@ from scipy.stats import norm
 from torch import nn
 from torch.nn import functional as F
 
-from igbrepro import data, metrics, training, training_run
+from igbrepro import data, layers, metrics, training, training_run
+from igbrepro.architectures import CNNSpec, ResNetSpec, ViTSpec
 from igbrepro.errors import ParameterError
 from igbrepro.models import build
 from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.theory import MaxPool
+from igbrepro.theory import ERF, Activation, MaxPool
 
 DATASET = data.gaussian(n_train=500, n_test=400, features=20, classes=4, distance=2.0, seed=1)
 SPEC = NetworkSpec("tanh", depth=3, width=16, input_shape=(20,))
 INIT = InitSpec(1.5, 0.1)
 SETTINGS = {"steps": 30, "batch_size": 60, "lr": 1e-2, "n_eval": 200, "device": "cpu"}
 ONE = {"workers": 1}  # in this process, where tests can reach in
+
+
+def pictures(n, seed):
+    """Grey 8 x 8 images of two classes, the second brighter on its right side."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.integers(0, 128, (n, 3, 8, 8))
+    images[labels == 1, :, :, 4:] += 60
+    return images.astype(np.uint8), labels
+
+
+IMAGES = data.Dataset("pictures", *pictures(240, 1), *pictures(300, 2), classes=("left", "right"), source="test")
+IMAGE_SPECS = {
+    "cnn": CNNSpec("relu", 2, 4, 2, (3, 8, 8)),
+    "resnet": ResNetSpec("relu", (1, 1), 4, 2, (3, 8, 8)),
+    "vit": ViTSpec("gelu", 1, 8, 2, n_classes=2, input_shape=(3, 8, 8)),
+}
+FEW = {"steps": 12, "batch_size": 40, "lr": 1e-2, "n_eval": 60, "device": "cpu"}
 
 
 def train(**changes):
@@ -127,6 +149,144 @@ def test_log_steps():
     assert points[0] == 0 and points[-1] == 10_000 and 20 <= len(points) <= 25
 
 
+# Networks for images
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("name", IMAGE_SPECS)
+def test_image_networks_learn_and_resume_to_the_same_numbers(heeds_interrupts, monkeypatch, tmp_path, name, optimizer):
+    def run(**settings):
+        return training.train(IMAGE_SPECS[name], "he", IMAGES, **FEW, optimizer=optimizer, **settings)
+
+    with monkeypatch.context() as patch:
+        interrupt_in_update(patch, 7)
+        with pytest.raises(KeyboardInterrupt, match="step 7 of 12"):
+            run(checkpoint=tmp_path / "run.pt")
+    resumed, whole = run(checkpoint=tmp_path / "run.pt"), run()
+    assert_same(resumed, whole)
+    states = resumed.model.state_dict(), whole.model.state_dict()  # with what batch normalisation keeps
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert whole.series("loss").iloc[-1] < whole.series("loss").iloc[0]
+    with pytest.raises(ParameterError, match="init was 'he', now 'xavier'"):
+        training.train(IMAGE_SPECS[name], "xavier", IMAGES, checkpoint=tmp_path / "run.pt", **FEW, optimizer=optimizer)
+
+
+def test_the_settings_of_a_run_name_its_network():
+    settings = training.train(IMAGE_SPECS["resnet"], "default", IMAGES, **FEW | {"steps": 0}).settings
+    assert settings["stages"] == [1, 1] and settings["init"] == "default" and settings["norm"] is True
+    spec = CNNSpec("relu", 1, 4, 2, (3, 8, 8), strides=(2,), pool=MaxPool(4))
+    settings = training.train(spec, INIT, IMAGES, **FEW | {"steps": 0}).settings
+    assert "MaxPool" in settings["pool"] and settings["strides"] == [2] and settings["sigma_b2"] == 0.1
+
+
+def class_gradients(model, dataset, labels):
+    """Norms by .backward() in float64, one class after the other, from the mean over its test inputs alone."""
+    model, norms = copy.deepcopy(model).double(), []
+    inputs = torch.from_numpy(dataset.inputs("test", flat=False)).double()
+    for label in np.unique(labels):
+        model.zero_grad()
+        chosen = torch.from_numpy(labels == label)
+        scores = model(inputs).log_softmax(1)[chosen]
+        (-scores[:, int(label)].mean()).backward()
+        norms.append(math.sqrt(sum(float(p.grad.square().sum()) for p in model.parameters() if p.grad is not None)))
+    return norms
+
+
+def test_gradients_of_each_class():
+    spec = NetworkSpec("tanh", 2, 8, 4, (20,))
+    history = training.train(
+        spec,
+        INIT,
+        DATASET,
+        **SETTINGS | {"steps": 3, "n_eval": 400, "eval_points": [], "labels": "classes"},
+        gradients=True,
+    )
+    want = class_gradients(history.model, DATASET, DATASET.test_labels)
+    found = [history.series("class_gradient", class_=label).iloc[-1] for label in range(4)]
+    assert found == pytest.approx(want, rel=1e-5) and np.ptp(want) > 0.01
+    assert "class_gradient" not in set(train(steps=0).frame["metric"])
+
+
+def test_gradients_of_stacked_networks_are_those_of_each_alone():
+    settings = SETTINGS | {"steps": 2, "gradients": True}
+    many = training.train_many({"a": (SPEC, INIT), "b": (SPEC, InitSpec(4.0))}, DATASET, seeds=[0], **ONE, **settings)
+    alone = training.train(SPEC, InitSpec(4.0), DATASET, **settings).frame
+    ours = many.frame.query("run == 'b' and metric == 'class_gradient'")["value"]
+    np.testing.assert_allclose(ours, alone.query("metric == 'class_gradient'")["value"], rtol=1e-4)
+
+
+def test_batch_statistics_are_those_of_all_test_inputs():
+    settings = FEW | {"steps": 0, "n_eval": 300, "gradients": True}  # more than one batch of an evaluation
+    running = training.train(IMAGE_SPECS["resnet"], "he", IMAGES, **settings)
+    batch = training.train(IMAGE_SPECS["resnet"], "he", IMAGES, batch_statistics=True, **settings)
+    for history, model in ((running, running.model.eval()), (batch, copy.deepcopy(batch.model).train())):
+        inputs = torch.from_numpy(IMAGES.inputs("test", flat=False))
+        want = metrics.evaluate(copy.deepcopy(model)(inputs).detach(), torch.from_numpy(IMAGES.test_labels))
+        assert history.series("loss").tolist() == pytest.approx([want["loss"]], rel=1e-5)
+        found = [history.series("class_gradient", class_=label).item() for label in (0, 1)]
+        assert found == pytest.approx(class_gradients(model, IMAGES, IMAGES.test_labels), rel=1e-4)
+    assert abs(running.series("loss").item() - batch.series("loss").item()) > 0.1
+    assert not any(value.any() for name, value in batch.model.state_dict().items() if name.endswith("running_mean"))
+
+
+def test_bfloat16_stays_close_to_float32():
+    one, other = (
+        training.train(IMAGE_SPECS["cnn"], "he", IMAGES, precision=precision, **FEW | {"lr": 1e-3})
+        for precision in ("bfloat16", "float32")
+    )
+    assert not (one.batch_losses == other.batch_losses).all()
+    np.testing.assert_allclose(one.batch_losses, other.batch_losses, rtol=0.02)
+    assert all(parameter.dtype == torch.float32 for parameter in one.model.parameters())
+    assert one.settings["precision"] == "bfloat16"
+
+
+# Modules of any kind
+
+
+def module():
+    return nn.Sequential(nn.Flatten(), nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 2))
+
+
+def test_a_module_is_trained_like_a_network_of_its_own():
+    spec = NetworkSpec("tanh", 1, 8, 2, (20,))
+    model = training.train(spec, INIT, DATASET, **SETTINGS | {"steps": 0}, seed=3).model
+    ours = training.train_module(model, DATASET, seed=3, **SETTINGS)
+    assert ours.model is model
+    assert_same(ours, training.train(spec, INIT, DATASET, seed=3, **SETTINGS))
+
+
+def test_only_what_requires_a_gradient_is_trained():
+    model = module()
+    model[1].requires_grad_(False)
+    before = copy.deepcopy(model)
+    history = training.train_module(model, DATASET, gradients=True, **SETTINGS)
+    assert torch.equal(before[1].weight, model[1].weight) and torch.equal(before[1].bias, model[1].bias)
+    assert (before[3].weight != model[3].weight).all() and not model[1].weight.requires_grad
+    assert history.series("loss").iloc[-1] < history.series("loss").iloc[0]
+    head = copy.deepcopy(model)
+    want = class_gradients(head, DATASET.subset(n_test=400), DATASET.subset(n_test=400).test_labels % 2)
+    again = training.train_module(head, DATASET, gradients=True, **SETTINGS | {"steps": 0, "n_eval": 400})
+    assert [again.series("class_gradient", class_=label).item() for label in (0, 1)] == pytest.approx(want, rel=1e-4)
+
+
+def test_a_module_keeps_its_checkpoint_under_its_name(monkeypatch, tmp_path):
+    start = module()
+    first = training.train_module(copy.deepcopy(start), DATASET, name="mine", checkpoint=tmp_path / "m.pt", **SETTINGS)
+    updates = count_updates(monkeypatch)
+    again = training.train_module(copy.deepcopy(start), DATASET, name="mine", checkpoint=tmp_path / "m.pt", **SETTINGS)
+    assert not updates
+    assert_same(first, again)
+    with pytest.raises(ParameterError, match="name was 'mine', now 'other'"):
+        training.train_module(start, DATASET, name="other", checkpoint=tmp_path / "m.pt", **SETTINGS)
+
+
+def test_a_module_without_anything_to_train_is_refused():
+    for model in (nn.Flatten(), module().requires_grad_(False)):
+        with pytest.raises(ParameterError, match="model: no parameter has requires_grad=True"):
+            training.train_module(model, DATASET, **SETTINGS)
+
+
 # Several runs
 
 NETWORKS = {
@@ -204,7 +364,61 @@ def test_one_diverging_network_leaves_the_rest_of_its_stack_alone():
     assert many.frame.query("run == 'wild'")["step"].max() == runs.loc["wild", "diverged_at"]
 
 
-@pytest.mark.parametrize("change", [{"stack": 0}, {"seeds": []}, {"seeds": [-1]}, {"networks": {}}])
+def test_worker_processes_make_the_same_table():
+    networks = {"mlp": (SPEC, INIT), "wide": (NetworkSpec("leaky_relu(0.2)", 1, 20, input_shape=(20,)), "xavier")}
+    settings = SETTINGS | {"seeds": [0, 1], "steps": 3}
+    ours, here = (training.train_many(networks, DATASET, workers=n, **settings) for n in (2, 1))
+    assert ours.frame.equals(here.frame)
+    columns = ["run", "seed", "steps", "diverged_at"]
+    assert ours.runs[columns].equals(here.runs[columns]) and (ours.runs["seconds"] > 0).all()
+
+
+def test_a_worker_that_dies_is_told_in_words(monkeypatch):
+    class Dead:
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, *_):
+            future = concurrent.futures.Future()
+            future.set_exception(BrokenProcessPool("terminated abruptly"))
+            return future
+
+    monkeypatch.setattr(training, "ProcessPoolExecutor", Dead)
+    with pytest.raises(ParameterError, match=r'workers=2: a worker process ended.*__name__ == "__main__".*workers=1'):
+        training.train_many(NETWORKS, DATASET, seeds=[0], workers=2, **SETTINGS)
+
+
+def test_processes_are_as_many_as_threads_but_for_activations_of_ones_own(monkeypatch):
+    asked = []
+
+    def side_by_side(parts, shared, workers, progress):
+        asked.append(workers)
+        return [training._train_part(*part, *shared, progress) for part in parts]
+
+    monkeypatch.setattr(training, "_side_by_side", side_by_side)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(layers, "_TORCH", dict(layers._TORCH))
+    mine = Activation("mine", ERF.function, ERF.derivative)
+    layers.register_torch_activation(mine, torch.erf)
+    networks = {name: (NetworkSpec(phi, 1, 4, input_shape=(20,)), INIT) for name, phi in (("a", "erf"), ("b", "tanh"))}
+    settings = SETTINGS | {"seeds": [0], "steps": 1}
+    training.train_many(networks, DATASET, **settings)
+    training.train_many(networks, DATASET, workers=1, **settings)
+    assert asked == [2]  # two stacks are all there is to share
+    networks["c"] = (NetworkSpec(mine, 1, 4, input_shape=(20,)), INIT)
+    many = training.train_many(networks, DATASET, **settings)
+    assert asked == [2]
+    of = {name: rows["value"].to_numpy() for name, rows in many.frame.groupby("run")}
+    np.testing.assert_allclose(of["a"], of["c"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"stack": 0}, {"workers": 0}, {"seeds": []}, {"seeds": [-1]}, {"networks": {}}])
 def test_bad_settings_for_several_runs_are_refused(change):
     with pytest.raises(ParameterError, match=next(iter(change)).rstrip("s")):
         training.train_many(**{"networks": NETWORKS, "dataset": DATASET, "seeds": [0]} | SETTINGS | change)
@@ -397,6 +611,7 @@ def test_a_network_without_finite_logits_at_birth(recwarn):
         ({"labels": "classes"}, "n_classes=2.*4 classes"),
         ({"eval_points": [31]}, "eval_points=.31."),
         ({"eval_points": [0.5]}, "whole steps"),
+        ({"precision": "float16"}, "precision='float16': choose from float32, bfloat16"),
         ({"n_eval": 500}, "n_eval=500: class 0 has 100 inputs"),
         ({"device": "abacus"}, "device='abacus'"),
     ],

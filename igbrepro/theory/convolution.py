@@ -36,9 +36,10 @@ def conv_kernel(
     if whole("kernel", kernel, 1) % 2 == 0:
         raise ParameterError(f"kernel={kernel}: need an odd side.")
     check_plain(mean_field)
+    steps = [whole("strides", stride, 1) for stride in strides]
 
     def convolve(covariance: np.ndarray, layer: int) -> np.ndarray:
-        stride = strides[layer] if layer < len(strides) else 1
+        stride = steps[layer] if layer < len(steps) else 1
         return uniform_filter(covariance, (kernel, kernel, 1, 1), mode="wrap")[::stride, ::stride]
 
     def activate(covariance: np.ndarray) -> np.ndarray:

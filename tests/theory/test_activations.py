@@ -1,7 +1,10 @@
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from theory.references import HARD_TANH, SILU, SOFTPLUS
 
 from igbrepro.errors import NotConverged, ParameterError
@@ -96,3 +99,21 @@ def test_a_kink_away_from_zero_is_refused_in_words(q):
 def test_activations_cannot_be_changed():
     with pytest.raises(AttributeError):
         RELU.slope = 0.1
+
+
+@pytest.mark.parametrize("activation", [*BUILT_IN, LEAKY_RELU(1 / 3), LEAKY_RELU(-0.5)], ids=lambda a: a.name)
+def test_built_in_ones_travel_between_processes(activation):
+    again = pickle.loads(pickle.dumps(activation))
+    assert activation.built_in and again == activation and again.slope == activation.slope
+    np.testing.assert_array_equal(again(np.array(POINTS)), activation(np.array(POINTS)))
+    np.testing.assert_array_equal(again.kernel.second_moment(0.7), activation.kernel.second_moment(0.7))
+
+
+def test_new_ones_travel_where_their_functions_do():
+    plain = Activation("logistic", expit, np.tanh)
+    again = pickle.loads(pickle.dumps(plain))
+    assert not plain.built_in and again == plain and again.function is expit and again.derivative is np.tanh
+    assert not SOFTPLUS.built_in and not Activation("relu", np.tanh, np.tanh).built_in
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(SOFTPLUS)
+    assert copy.deepcopy(SOFTPLUS)(0.0) == pytest.approx(math.log(2))
