@@ -58,13 +58,16 @@ def notebook_names(root: Path | str = NOTEBOOKS) -> list[str]:
 def find_notebook(part: str, root: Path | str = NOTEBOOKS) -> str:
     """The one notebook whose name is, or holds, `part`: "theory/01_signals", "01_signals", "signals" or "01".
 
+    A name that is whole but for its number comes first: "pooling" is 07_pooling, not 12_pooling_in_cnns.
+
     Raises ParameterError with the close matches where none or several fit.
     """
     names = notebook_names(root)
     wanted = part.removesuffix(".ipynb").removeprefix("notebooks/")
     if wanted in names:
         return wanted
-    found = [name for name in names if wanted in name] if wanted else []
+    found = [name for name in names if name.rpartition("/")[2].partition("_")[2] == wanted]
+    found = found or [name for name in names if wanted in name] if wanted else []
     if len(found) == 1:
         return found[0]
     if found:

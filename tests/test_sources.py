@@ -50,6 +50,12 @@ def test_unknown_and_ambiguous_notebooks(toys, part, words):
         sources.find_notebook(part, toys)
 
 
+def test_a_name_that_is_whole_but_for_its_number_comes_first(toys):
+    write_notebook(toys / "toy" / "03_good_in_parts.ipynb", "seed = 3")
+    assert sources.find_notebook("good", toys) == "toy/01_good"
+    assert sources.find_notebook("good_in", toys) == "toy/03_good_in_parts"
+
+
 def test_a_folder_without_presets_is_refused(tmp_path):
     with pytest.raises(ParameterError, match=r"holds no presets/; run in a clone"):
         sources.notebook_names(tmp_path)
