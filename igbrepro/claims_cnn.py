@@ -2,6 +2,82 @@
 
 from __future__ import annotations
 
-from igbrepro.rules import Claim
+import math
 
-CNN: list[Claim] = []
+from igbrepro.results import Outcome
+from igbrepro.rules import Claim, all_of, between, greater
+
+CNN: list[Claim] = [
+    *(
+        Claim(
+            id=f"cnn-edge-first-{name}",
+            title=f"{label} CNNs: the edge of chaos learns first",
+            statement=f"Of deep plain {label} CNNs that differ in the variance of their weights alone, those that "
+            "start on the edge of chaos are the first to learn.",
+            source="arXiv:2505.12096, section on experiments, training dynamics of CNNs",
+            notebook="experiments/11_deep_cnns",
+            rule=greater("closest rival over edge, log10", 0.0, z=2),
+            expected=Outcome.REPRODUCED,
+        )
+        for name, label in (("relu", "ReLU"), ("tanh", "tanh"))
+    ),
+    Claim(
+        id="cnn-default-stuck",
+        title="PyTorch's default does not train a deep plain CNN",
+        statement="A deep plain ReLU CNN with PyTorch's default initialisation, far in the ordered phase, does not "
+        "leave chance within the horizon in which the edge learns: its first layer gets no gradient.",
+        source="follows from the phase diagram of arXiv:2505.12096; comparison with default initialisation ours",
+        notebook="experiments/11_deep_cnns",
+        rule=all_of(
+            between("final accuracy above chance, default", -0.05, 0.05),
+            between("first squared gradient, default over edge, log10", -math.inf, -10),
+        ),
+        expected=Outcome.REPRODUCED,
+    ),
+    Claim(
+        id="cnn-schemes",
+        title="Named initialisations learn as their place in the phase diagram says",
+        statement="He's rule, the edge of ReLU without bias vectors, learns as fast as the edge with them to within a "
+        "factor of two; the rule called Xavier's, in the ordered phase for ReLU, takes longer.",
+        source="follows from the phase diagram of arXiv:2505.12096; ours",
+        notebook="experiments/11_deep_cnns",
+        rule=all_of(
+            between("He over edge, log10", -math.log10(2), math.log10(2)),
+            greater("Xavier over edge, log10", 0.0, z=2),
+        ),
+        expected=Outcome.REPRODUCED,
+    ),
+    Claim(
+        id="cnn-depth-decides",
+        title="The ordered phase is no handicap in a shallow CNN",
+        statement="At a depth of ten, an ordered ReLU CNN takes at most twice as long to learn as one on the edge; at "
+        "a depth of fifty, more than twice as long.",
+        source="qualifies the abstract of arXiv:2505.12096; ours",
+        notebook="experiments/11_deep_cnns",
+        rule=all_of(
+            between("ordered over edge, shallow, log10", -math.inf, math.log10(2)),
+            greater("ordered over edge, deep, log10", math.log10(2), z=2),
+        ),
+        expected=Outcome.REPRODUCED,
+    ),
+    Claim(
+        id="cnn-start-predicted",
+        title="The bias of an untrained CNN is predicted",
+        statement="The mean largest class fraction of untrained CNNs on real images is the one that the theory of "
+        "infinitely many channels predicts from the images alone, to within 0.05 in every phase.",
+        source="arXiv:2505.12096, phase diagram; the map over positions from Xiao et al. 2018",
+        notebook="experiments/11_deep_cnns",
+        rule=between("measured minus predicted, worst network", -0.05, 0.05),
+        expected=Outcome.REPRODUCED,
+    ),
+    Claim(
+        id="cnn-final-accuracy",
+        title="CNNs: the edge is ahead at the end",
+        statement="At the end of training, deep plain CNNs that started on the edge of chaos have a higher test "
+        "accuracy than those that started in any other phase.",
+        source="arXiv:2505.12096, abstract and section on experiments",
+        notebook="experiments/11_deep_cnns",
+        rule=all_of(*(greater(f"edge minus closest rival, {name}", 0.0, z=2) for name in ("relu", "tanh"))),
+        expected=Outcome.REPRODUCED,
+    ),
+]
