@@ -71,3 +71,10 @@ def test_the_closest_rival_is_the_lead_that_is_least_sure():
 def test_what_cannot_be_compared_is_an_error(rows):
     with pytest.raises(ParameterError):
         extremes(rows)
+
+
+def test_values_on_a_grid_carry_the_error_of_rounding():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(0, 100, (2, 20_000))
+    rounded = (np.ceil(a / 3) - np.ceil(b / 3)) * 3 - (a - b)
+    assert over_seeds("d", [0.5, 0.5], rounding=3).std_error == pytest.approx(rounded.std(), rel=0.02)
