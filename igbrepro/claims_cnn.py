@@ -25,7 +25,8 @@ CNN: list[Claim] = [
         id="cnn-default-stuck",
         title="PyTorch's default does not train a deep plain CNN",
         statement="A deep plain ReLU CNN with PyTorch's default initialisation, far in the ordered phase, does not "
-        "leave chance within the horizon in which the edge learns: its first layer gets no gradient.",
+        "leave chance within the horizon in which the edge learns: the squared gradient at its first "
+        "layer is more than ten powers of ten below that of the edge.",
         source="follows from the phase diagram of arXiv:2505.12096; comparison with default initialisation ours",
         notebook="experiments/11_deep_cnns",
         rule=all_of(
@@ -37,8 +38,9 @@ CNN: list[Claim] = [
     Claim(
         id="cnn-schemes",
         title="Named initialisations learn as their place in the phase diagram says",
-        statement="He's rule, the edge of ReLU without bias vectors, learns as fast as the edge with them to within a "
-        "factor of two; the rule called Xavier's, in the ordered phase for ReLU, takes longer.",
+        statement="In deep plain ReLU CNNs He's rule, the edge of chaos without bias vectors, learns as fast as the "
+        "edge with bias vectors, to within a factor of two; Xavier Glorot's rule, in the ordered phase for ReLU, "
+        "takes longer.",
         source="follows from the phase diagram of arXiv:2505.12096; ours",
         notebook="experiments/11_deep_cnns",
         rule=all_of(
@@ -52,7 +54,7 @@ CNN: list[Claim] = [
         title="Chaotic CNNs learn later than the edge",
         statement="Deep plain CNNs that start far in the chaotic phase, ReLU or tanh, take longer to learn than those "
         "that start on the edge of chaos.",
-        source="arXiv:2505.12096, section on experiments, training dynamics of CNNs",
+        source="arXiv:2505.12096, section on experiments, training dynamics of CNNs; exploratory",
         notebook="experiments/11_deep_cnns",
         rule=all_of(*(greater(f"chaotic over edge, {name}, log10", 0.0, z=2) for name in ("relu", "tanh"))),
         expected=Outcome.REPRODUCED,

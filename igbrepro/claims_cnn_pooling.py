@@ -5,8 +5,6 @@ from __future__ import annotations
 from igbrepro.results import Outcome
 from igbrepro.rules import Claim, agrees, all_of, greater
 
-_NOTEBOOK = "experiments/12_pooling_in_cnns"
-
 
 def _within(*names: str, slack: float = 0.05) -> list:
     """The farthest from theory and the least precise of each family agree, up to noise and a known systematic part."""
@@ -26,7 +24,7 @@ CNN_POOLING: list[Claim] = [
         "layer.",
         source="arXiv:2505.12096, section on multi-node activations; carried over to windows of neighbouring "
         "positions by us",
-        notebook=_NOTEBOOK,
+        notebook="experiments/12_pooling_in_cnns",
         rule=all_of(
             *(
                 agrees(f"{kind}: growth of q a layer", max_z=4, resolution=0.05, slack=0.05)
@@ -42,7 +40,7 @@ CNN_POOLING: list[Claim] = [
         "correlation of a window's nodes in a layer, predicts the growth of q in that layer to within 5 %, at every "
         "layer.",
         source="ours; the factor is derived in the chapter on signal or gradient",
-        notebook=_NOTEBOOK,
+        notebook="experiments/12_pooling_in_cnns",
         rule=all_of(*_within("growth of q")),
         expected=Outcome.REPRODUCED,
     ),
@@ -53,7 +51,7 @@ CNN_POOLING: list[Claim] = [
         "correlation of a window's nodes in a layer, predicts the growth of q in that layer to within 5 %, at every "
         "layer.",
         source="ours; the factor is derived in the chapter on signal or gradient",
-        notebook=_NOTEBOOK,
+        notebook="experiments/12_pooling_in_cnns",
         rule=all_of(*_within("growth of q")),
         expected=Outcome.NOT_REPRODUCED,
     ),
@@ -63,7 +61,7 @@ CNN_POOLING: list[Claim] = [
         statement="Squared gradients pass an average-pool with the factor of the correlation of the gradients of "
         "neighbouring windows, and a max-pool with that of the correlation of the nodes, to within 5 % at every layer.",
         source="ours; not in arXiv:2505.12096",
-        notebook=_NOTEBOOK,
+        notebook="experiments/12_pooling_in_cnns",
         rule=all_of(*_within("average", "max")),
         expected=Outcome.REPRODUCED,
     ),
@@ -74,7 +72,7 @@ CNN_POOLING: list[Claim] = [
         "CNN, theory predicts the correlation of a window's nodes, and what a pool hands on of signal and gradient, to "
         "within 5 % from the images alone.",
         source="ours; the kernel of infinitely many channels is that of Novak et al. 2019",
-        notebook=_NOTEBOOK,
+        notebook="experiments/12_pooling_in_cnns",
         rule=all_of(*_within("correlation", "signal", "gradient")),
         expected=Outcome.REPRODUCED,
     ),
@@ -85,8 +83,8 @@ CNN_POOLING: list[Claim] = [
             statement=f"A deep ReLU CNN with {kind}-pools learns faster, by its mean test accuracy over the training, "
             "from the σ_w² that keeps the signal of independent nodes than from He's 2, which ignores the pools.",
             source="arXiv:2505.12096, sections on multi-node activations and on experiments: training is fastest at "
-            "the critical initialisation; carried over to pooled CNNs by us",
-            notebook=_NOTEBOOK,
+            "the critical initialisation; carried over to pooled CNNs by us; exploratory",
+            notebook="experiments/12_pooling_in_cnns",
             rule=greater(f"{kind}: independent minus He, mean accuracy", 0.0, z=2),
             expected=expected,
         )
@@ -98,8 +96,8 @@ CNN_POOLING: list[Claim] = [
         statement="A deep ReLU CNN with average- or max-pools learns faster, by its mean test accuracy over the "
         "training, from the σ_w² that keeps the signal at the measured correlation of its windows than from that of "
         "independent nodes, He's 2, or PyTorch's default.",
-        source="ours; not in arXiv:2505.12096",
-        notebook=_NOTEBOOK,
+        source="ours; not in arXiv:2505.12096; exploratory",
+        notebook="experiments/12_pooling_in_cnns",
         rule=all_of(*(greater(f"{kind}: measured minus closest rival", 0.0, z=2) for kind in ("average", "max"))),
         expected=Outcome.NOT_RUN,
     ),
@@ -108,8 +106,8 @@ CNN_POOLING: list[Claim] = [
         title="PyTorch's default learns slowest",
         statement="A deep ReLU CNN with average- or max-pools learns slower, by its mean test accuracy over the "
         "training, from PyTorch's default initialisation than from He's 2 or either gain made for the pools.",
-        source="ours; not in arXiv:2505.12096",
-        notebook=_NOTEBOOK,
+        source="ours; not in arXiv:2505.12096; exploratory",
+        notebook="experiments/12_pooling_in_cnns",
         rule=all_of(*(greater(f"{kind}: closest other minus default", 0.0, z=2) for kind in ("average", "max"))),
         expected=Outcome.REPRODUCED,
     ),

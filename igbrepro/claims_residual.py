@@ -60,8 +60,8 @@ RESIDUAL: list[Claim] = [
     Claim(
         id="resnet-norm-rate",
         title="Batch norm: smaller weights learn faster",
-        statement="With batch normalisation and Adam, networks that start with smaller weights reach a higher accuracy "
-        "in the same number of steps, though all start with the same function.",
+        statement="ResNets with batch normalisation, trained by Adam, reach a higher accuracy in the same number of "
+        "steps if they start with smaller weights, though all start as the same function.",
         source="ours; follows from the scale of the weights being a learning rate, at rates below the best one",
         notebook="experiments/13_resnets",
         rule=greater("smallest minus largest σ_w², final accuracy", 0.0, z=2),
@@ -70,8 +70,9 @@ RESIDUAL: list[Claim] = [
     Claim(
         id="resnet-signal-first",
         title="No norm: weights that keep the signal win",
-        statement="Without normalisation, the σ_w² at which the variance of the signal changes least from the first "
-        "layer to the last block ends with a higher accuracy than PyTorch's default and than every other σ_w².",
+        statement="ResNets without normalisation, drawn at the σ_w² of the sweep at which the mean square of the "
+        "signal changes least from the first layer to the last block, end with a higher test accuracy than those from "
+        "PyTorch's default or any other σ_w² of the sweep.",
         source="arXiv:2505.12096, abstract and experiments with residual networks (best start against the default); "
         "how we pick the start of a network without an edge is ours",
         notebook="experiments/13_resnets",
@@ -103,7 +104,8 @@ RESIDUAL: list[Claim] = [
         title="No σ_w² is too small for a residual MLP",
         statement="At a tenth of the edge's σ_w² and below, where a plain MLP would be deep in the ordered phase, deep "
         "residual MLPs, scaled or not, end training with a higher accuracy than the plain MLP at its best σ_w².",
-        source="arXiv:2505.12096, figure of residual MLPs; that there is no ordered phase is in chapter 10",
+        source="arXiv:2505.12096, figure of residual MLPs; that there is no ordered phase is in "
+        "chapter 10; exploratory",
         notebook="experiments/14_residual_mlps",
         rule=greater("worst of the small minus best plain, final accuracy", 0.0, z=2),
         expected=Outcome.REPRODUCED,

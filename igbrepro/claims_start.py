@@ -44,7 +44,7 @@ START: list[Claim] = [
         title="What a ReLU CNN lacks is channels",
         statement="In chaotic ReLU CNNs of few channels the favourite of 100 classes gets less than the theory of "
         "infinitely many channels predicts, and the gap shrinks as channels are added.",
-        source="ours",
+        source="ours; exploratory",
         notebook="experiments/17_many_classes",
         rule=all_of(greater("gap, fewest channels", 0.0), greater("gap, fewest minus most channels", 0.0)),
         expected=Outcome.REPRODUCED,
@@ -64,9 +64,9 @@ START: list[Claim] = [
     Claim(
         id="start-variances",
         title="γ as a ratio of variances",
-        statement="γ as it is defined, the variance of the logits between nodes over that within them, predicts the "
-        "mean share of the favourite of 2, 10 and 100 classes to within 0.05 in every architecture, at every depth and "
-        "σ_w² tried.",
+        statement="γ as it is defined, the variance over output nodes of a node's mean over images, divided by the "
+        "variance over images within a node, predicts the mean share of the favourite of 2, 10 and 100 classes to "
+        "within 0.05 in every architecture, at every depth and σ_w² tried.",
         source="arXiv:2505.12096, definition of γ and background on the initial guessing bias (many classes)",
         notebook="experiments/17_many_classes",
         rule=_within(),

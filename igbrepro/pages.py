@@ -165,7 +165,9 @@ def claims_page(records: list[Record], chapters: Mapping[str, Chapter]) -> str:
     parts = [
         "(claims)=\n# Claims and verdicts",
         f"{len(verdicts)} claims: {_count(verdicts)} ({_run_line(records)}). "
-        "Every verdict is computed by its chapter from the numbers shown, by a rule fixed beforehand; "
+        "Every verdict is computed by its chapter from the numbers shown, by the rule that the register holds for "
+        "it (one written or sharpened after a first look at numbers says *exploratory*). *Not run here* also stands "
+        "for a claim that was run and is undecided, its numbers being too noisy at this size; the box says which. "
         "{doc}`/book/reproduce` says how. This page is made from the records of the run alone.",
     ]
     if rows:

@@ -1,8 +1,10 @@
 """Rules on planted numbers whose right answer is known beforehand, and the guard over the committed register."""
 
+import re
+
 import pytest
 
-from igbrepro import claims
+from igbrepro import claims, sources
 from igbrepro.claims import (
     CLAIMS,
     Claim,
@@ -207,3 +209,9 @@ def test_an_id_is_registered_once(demo):
 def test_committed_register_is_in_order():
     assert list(claims.CLAIMS) == [claim.id for claim in claims.REGISTER]
     assert all(claim.notebook.count("/") == 1 and claim.id == claim.id.lower() for claim in claims.REGISTER)
+
+
+def test_every_claim_names_its_notebook_literally():
+    """register_digest reads the name from the source; a constant would make every notebook depend on that claim."""
+    for path in sources.REGISTERS:
+        assert not re.search(r"notebook=(?!\")", path.read_text()), f"{path.name}: write the notebook's name out"
