@@ -87,9 +87,9 @@ def test_overhead_of_image_networks(benchmark, monkeypatch, dataset, spec, steps
 
 
 def test_runs_side_by_side(benchmark, dataset):
-    """Two processes against one; a gain is to be seen only where two cores are idle."""
+    """Two processes, which take seconds to start, against one; the gain is to be seen only where two cores are idle."""
     networks = {"cnn": (CNNSpec("relu", 20, 32, **IMAGES), INIT)}
-    settings = {"steps": 30, "n_eval": 100, "eval_points": [], "device": "cpu", "seeds": range(4)}
+    settings = {"steps": 200, "n_eval": 100, "eval_points": [], "device": "cpu", "seeds": range(4)}
 
     def seconds(workers):
         start = time.perf_counter()

@@ -189,6 +189,7 @@ def train_many(
     stack: largest number of networks in a stack (1: one after the other); by default as many as pays.
     workers: processes that share the runs (or stacks), each with one thread; by default, on the CPU, as many as torch
         has threads; 1 on an accelerator, and for activations of your own, which other processes do not know.
+        They take some seconds to start, so that workers=1 is faster for runs that are over sooner.
     checkpoints: folder with one checkpoint a stack, named after its first network; as `checkpoint` of `train`.
     """
     seeds, plan, device = tuple(seeds), Plan(**settings), _device(device)
