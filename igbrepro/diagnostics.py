@@ -31,6 +31,18 @@ def stages(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]
 
 
 @contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode, and afterwards for every module the mode it had."""
+    before = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in before:
+            module.training = mode
+
+
+@contextlib.contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
     """Let batch normalisation use the statistics of the inputs it is given, and keep none of them.
 
@@ -82,16 +94,12 @@ def layer_table(
         module.register_forward_hook(lambda module, _, out, name=name: keep(name, module, out))
         for name, module in found
     ]
-    was_training = {module: module.training for module in model.modules()}
     try:
-        model.eval()
-        with batch_statistics(model), torch.enable_grad():
+        with evaluating(model), batch_statistics(model), torch.enable_grad():
             logits = model(x.requires_grad_())
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in was_training.items():
-            module.training = mode
     weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed)).to(logits)
     signals = [out for _, _, out in outputs]
     gradients = torch.autograd.grad((weights * logits).sum(), signals, retain_graph=labels is not None)

@@ -18,7 +18,7 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor, nn
 
 from igbrepro.architectures import CNNSpec
-from igbrepro.diagnostics import batch_statistics
+from igbrepro.diagnostics import batch_statistics, evaluating
 from igbrepro.errors import ParameterError
 from igbrepro.models import Spec, build
 from igbrepro.network import InitSpec, NetworkSpec
@@ -41,14 +41,11 @@ def features(model: nn.Module, inputs: ArrayLike | Tensor) -> tuple[Tensor, floa
         raise ParameterError("model: has no Linear layer, so no head to read.")
     seen: list[Tensor] = []
     hook = linear[-1].register_forward_pre_hook(lambda _, given: seen.append(given[0].flatten(1)))
-    was_training = model.training
     try:
-        model.eval()
-        with batch_statistics(model):
+        with evaluating(model), batch_statistics(model):
             model(torch.as_tensor(inputs))
     finally:
         hook.remove()
-        model.train(was_training)
     if not seen[-1].isfinite().all():
         raise ParameterError("model: its features are not finite; take a smaller sigma_w2 or depth.")
     return seen[-1], float(getattr(linear[-1], "gain", 1.0))

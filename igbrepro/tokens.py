@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vision_transformer import EncoderBlock
 
+from igbrepro.diagnostics import evaluating
 from igbrepro.errors import ParameterError
 
 
@@ -29,14 +30,12 @@ def token_table(model: nn.Module, inputs: ArrayLike | Tensor) -> pd.DataFrame:
     seen: list[Tensor] = []
     hooks = [blocks[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].clone()))]
     hooks += [block.register_forward_hook(lambda _, given, out: seen.append(out.clone())) for block in blocks]
-    was_training = model.training
     try:
-        model.eval()
-        model(x)
+        with evaluating(model):
+            model(x)
     finally:
         for hook in hooks:
             hook.remove()
-        model.train(was_training)
     rows = [(k, _mean_cosine(h, 1), _mean_cosine(h, 0)) for k, h in enumerate(seen)]
     return pd.DataFrame(rows, columns=["block", "within", "between"])
 

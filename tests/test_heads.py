@@ -173,3 +173,10 @@ def test_refuses_what_it_cannot_do():
         heads.mean_correlation(np.zeros((3, 3)))
     with pytest.raises(ParameterError, match=r"mean correlation -0\.2"):
         heads.matrix_law(equal_pairs(3, -0.2), {}, 10, np.random.default_rng(0))
+
+
+def test_every_module_gets_back_the_mode_it_had():
+    model = build(ResNetSpec(stages=(1,), width=2, input_shape=(1, 4, 4)), InitSpec(2.0)).train()
+    frozen = next(module for module in model.modules() if isinstance(module, nn.BatchNorm2d)).eval()
+    heads.features(model, torch.zeros(2, 1, 4, 4))
+    assert model.training and not frozen.training
