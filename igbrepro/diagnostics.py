@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +15,7 @@ from torchvision.models.vision_transformer import EncoderBlock
 
 from igbrepro.errors import ParameterError
 from igbrepro.layers import ResidualBlock
+from igbrepro.tracing import batch_statistics, evaluating
 
 BLOCKS = (ResidualBlock, BasicBlock, Bottleneck, EncoderBlock)  # read as a whole, at their outputs
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -28,35 +28,6 @@ def stages(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]
         return
     for key, child in module.named_children():
         yield from stages(child, f"{name}.{key}" if name else key)
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode, and afterwards for every module the mode it had."""
-    before = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode
-
-
-@contextlib.contextmanager
-def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Let batch normalisation use the statistics of the inputs it is given, and keep none of them.
-
-    An untrained network's running statistics are placeholders, so that in eval mode it is not normalised at all.
-    """
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    before = [(norm.training, norm.track_running_stats) for norm in norms]
-    for norm in norms:
-        norm.training, norm.track_running_stats = True, False
-    try:
-        yield
-    finally:
-        for norm, (training, tracked) in zip(norms, before, strict=True):
-            norm.training, norm.track_running_stats = training, tracked
 
 
 def layer_table(
@@ -103,7 +74,7 @@ def layer_table(
     weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed)).to(logits)
     signals = [out for _, _, out in outputs]
     gradients = torch.autograd.grad((weights * logits).sum(), signals, retain_graph=labels is not None)
-    rows = [{"layer": name, "kind": type(module).__name__, **_signal(out.detach())} for name, module, out in outputs]
+    rows = [{"layer": name, "kind": type(module).__name__, **signal(out.detach())} for name, module, out in outputs]
     table = pd.DataFrame(rows)
     size = np.array([float(g.double().square().flatten(1).sum(1).mean()) for g in gradients])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -122,7 +93,7 @@ def layer_table(
     return table
 
 
-def _signal(h: Tensor) -> dict[str, float]:
+def signal(h: Tensor) -> dict[str, float]:
     """Second moments of one stage over inputs and nodes, from its output (n, ...)."""
     h = h.flatten(1).double()
     n = len(h)
@@ -131,7 +102,7 @@ def _signal(h: Tensor) -> dict[str, float]:
     sigma_mu2 = float(mean.square().mean()) - sigma_y2 / n
     unit = F.normalize(h, dim=1)
     pairs = (float(unit.sum(0).square().sum()) - float(unit.square().sum())) / (n * (n - 1))
-    gamma = sigma_mu2 / sigma_y2 if sigma_y2 > 0 else np.inf
+    gamma = np.inf if sigma_y2 == 0 else sigma_mu2 / sigma_y2
     return {
         "q": float(h.square().mean()), "c": pairs, "gamma": gamma, "sigma_mu2": sigma_mu2, "sigma_y2": sigma_y2
     }  # fmt: skip
