@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from igbrepro import image_models
 from igbrepro.architectures import Architecture, CNNSpec, ResNetSpec, ViTSpec
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import initialize_
+from igbrepro.initialization import check_init, initialize_
 from igbrepro.layers import ActivationLayer, PoolLayer, ResidualBlock
 from igbrepro.network import InitSpec, NetworkSpec
 
@@ -30,7 +30,7 @@ def build(spec: Spec, init: InitSpec | str = "default", generator: torch.Generat
     if make is None:
         names = ", ".join(kind.__name__ for kind in (NetworkSpec, *_BUILDERS))
         raise ParameterError(f"spec={spec!r}: need one of {names}.")
-    if init != "default":
+    if check_init(init) != "default":
         with torch.device("meta"):  # so that nothing is drawn twice
             model = make(spec)
         return initialize_(model.to_empty(device="cpu"), init, generator=generator)

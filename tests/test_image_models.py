@@ -15,7 +15,6 @@ from igbrepro.architectures import CNNSpec, ResNetSpec, ViTSpec
 from igbrepro.diagnostics import layer_table
 from igbrepro.errors import ParameterError
 from igbrepro.image_models import NoSkipBlock, WindowPool
-from igbrepro.initialization import initialize_
 from igbrepro.models import build
 from igbrepro.network import InitSpec
 from igbrepro.theory import AveragePool, MaxPool
@@ -250,8 +249,6 @@ def test_one_seed_one_network_whatever_the_rule(spec):
 def test_unknown_rules_and_descriptions_are_refused():
     with pytest.raises(ParameterError, match=r"init='defautl': need an InitSpec.*default, he, xavier"):
         build(SMALL["cnn"], "defautl")
-    with pytest.raises(ParameterError, match=r'init="default".*build it anew'):
-        initialize_(build(SMALL["cnn"]), "default")
     with pytest.raises(ParameterError, match="spec='cnn': need one of NetworkSpec, CNNSpec, ResNetSpec, ViTSpec"):
         build("cnn", INIT)
 
