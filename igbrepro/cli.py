@@ -100,6 +100,82 @@ def claims(records: Path | None, check: bool) -> None:
     Console().print(table)
 
 
+@app.command("diagnose")
+@click.argument("factory", metavar="MODULE:FACTORY")
+@click.option("--data", "name", required=True, help="cifar10, fashion-mnist, imagefolder:PATH ...: its test inputs.")
+@click.option("-n", "--n", "n_inputs", default=100, show_default=True, help="Number of inputs, classes in equal parts.")
+@click.option("--size", type=int, help="Resize images to this side first.")
+@click.option("--flat", is_flag=True, help="Hand each input over as one vector.")
+@click.option("--unlabelled", is_flag=True, help="Leave the labels out, as for a model of other classes.")
+@click.option("--seed", default=0, show_default=True, help="Of the choice of inputs and of the model's weights.")
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write everything there.")
+@click.option(
+    "--figure", "figure_path", type=click.Path(dir_okay=False, path_type=Path), help="Draw it there (png, svg)."
+)
+def diagnose_model(
+    factory: str, name: str, n_inputs: int, size: int | None, flat: bool, unlabelled: bool, seed: int,
+    json_path: Path | None, figure_path: Path | None,
+) -> None:  # fmt: skip
+    """Diagnose the model that FACTORY() of MODULE gives: a Python file or a module that can be imported.
+
+    \b
+    igbrepro diagnose mymodel.py:Net --data cifar10
+    igbrepro diagnose torchvision.models:resnet18 --data imagefolder:photos --size 64
+    """
+    import torch
+
+    from igbrepro.data import load
+    from igbrepro.diagnosis import diagnose
+
+    subset = load(name, fallback=True).subset(n_test=n_inputs, seed=seed)
+    inputs, labels = torch.from_numpy(subset.inputs("test", flat=flat)), subset.labels("test")
+    if size is not None:
+        if inputs.ndim != 4:
+            raise ParameterError(f"size={size}: inputs of shape {tuple(inputs.shape[1:])} are no images to resize.")
+        inputs = torch.nn.functional.interpolate(inputs, (size, size), mode="bilinear", antialias=True)
+    torch.manual_seed(seed)
+    model = _made(factory)
+    try:
+        found = diagnose(model, inputs, None if unlabelled else labels, seed=seed)
+    except RuntimeError as error:
+        shape = tuple(inputs.shape[1:])
+        raise ParameterError(
+            f"data={name!r}: the model fails on inputs {shape} ({error}); try --size or --flat."
+        ) from error
+    click.echo(found)
+    if json_path is not None:
+        json_path.write_text(found.to_json() + "\n")
+    if figure_path is not None:
+        found.figure().savefig(figure_path)
+
+
+def _made(factory: str) -> Any:
+    """The model that "module:factory" or "file.py:factory" makes; raises ParameterError where there is none."""
+    import importlib.util
+
+    from torch import nn
+
+    where, _, name = factory.rpartition(":")
+    try:
+        if where.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+        else:
+            sys.path.insert(0, "")
+            module = importlib.import_module(where)
+        model = getattr(module, name)()
+    except (ImportError, AttributeError, ValueError, FileNotFoundError, TypeError) as error:
+        raise ParameterError(
+            f"factory={factory!r}: need MODULE:FACTORY or FILE.py:FACTORY, a function or class that can be called "
+            f"without arguments ({error})."
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise ParameterError(f"factory={factory!r}: gives {type(model).__name__}, not a torch module.")
+    return model
+
+
 @app.group()
 def data() -> None:
     """See which datasets are here, and fetch one."""

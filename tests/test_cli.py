@@ -1,5 +1,7 @@
 """The command: what it prints, and how it refuses."""
 
+import json
+
 import pytest
 from toys import write_notebook, write_preset
 
@@ -113,3 +115,37 @@ def test_data_status_names_the_shipped_subset(igbrepro):
 def test_data_fetch_refuses_unknown_names(igbrepro):
     code, _, err = igbrepro("data", "fetch", "fashion-mnits")
     assert code == 2 and "fashion-mnits" in err and len(err.splitlines()) == 1
+
+
+NETS = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 50), nn.ReLU(), nn.Linear(50, 10))
+
+def three():
+    return 3
+"""
+
+
+def test_diagnose_prints_the_verdict_and_writes_json_and_figure(igbrepro, tmp_path):
+    (tmp_path / "nets.py").write_text(NETS)
+    outputs = ["--json", tmp_path / "d.json", "--figure", tmp_path / "d.png"]
+    code, out, _ = igbrepro("diagnose", f"{tmp_path}/nets.py:net", "--data", "fashion-mnist-subset", "-n", 50, *outputs)
+    words = " ".join(out.split())
+    assert code == 0 and "Gradients keep their size" in words and "of the 50 inputs to class" in words
+    found = json.loads((tmp_path / "d.json").read_text())
+    assert [row["layer"] for row in found["layers"]] == ["1", "3"] and len(found["head"]["class_gradient"]) == 10
+    assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("factory, words", [
+    ("nets.py:nett", "has no attribute 'nett'"), ("nets.py:three", "gives int, not a torch module"),
+    ("absent.py:net", "need MODULE:FACTORY or FILE.py:FACTORY"), ("net", "need MODULE:FACTORY or FILE.py:FACTORY"),
+    ("torchvision.models:alexnet", "the model fails on inputs (1, 28, 28)"),
+])  # fmt: skip
+def test_diagnose_refuses_what_it_cannot_run(igbrepro, tmp_path, monkeypatch, factory, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(NETS)
+    code, out, err = igbrepro("diagnose", factory, "--data", "fashion-mnist-subset")
+    assert code == 2 and words in err and not out

@@ -1,0 +1,399 @@
+"""What a network of any kind does to its inputs before training, why it would not train, and what to change.
+
+>>> print(diagnose(model, inputs))
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from igbrepro.diagnostics import signal
+from igbrepro.errors import ParameterError
+from igbrepro.gains import edge_of_chaos, residual_factors
+from igbrepro.plotting import PHASE_COLORS, panels
+from igbrepro.theory import Phase
+from igbrepro.tracing import WEIGHTED, Node, Trace, batch_statistics, evaluating, fresh_norms, trace
+
+DEPTH_SCALES = 6  # a network trains up to about six of the depths over which its gradient changes by a factor e
+BATCH_NORM_GROWTH = math.log(math.pi / (math.pi - 1))  # of squared gradients, a normalised ReLU layer; Yang et al. 2019
+_NEAR_EDGE = 1.25  # sigma_w2 over that of the edge, up or down, that is not worth a word
+_COLUMNS = 96  # of printed text
+_ROWS = ("layer", "norm", "sum", "pool", "product", "join")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found.
+
+    layers: one row a stage of the trunk, in order; columns
+        layer, kind, op: name of the module, or the function's where the model itself calls it; layer, norm, sum (residual), pool, join or product; the function applied.
+        q, c, gamma, sigma_mu2, sigma_y2: mean square of a node, mean cosine between two inputs, and the variances over
+            inputs and nodes with their ratio.
+        gradient: mean squared gradient of a random combination of the logits, summed over nodes, over that of the last
+            stage; chi: its growth from the next stage to this one.
+        imbalance: mean squared gradient of the cross-entropy of an input whose label is not the favourite class, over
+            that of one whose label is.
+    weights: one row a layer with weights; layer, fed_by, sigma_w2 (fan_in times the mean square of the weights) and
+        edge (the sigma_w2 at which this layer would keep gradients; nan where the run does not show what feeds it).
+    head: n_inputs, n_classes, max_fraction, favourite, gamma, c, q of the logits and, with labels, the loss, accuracy
+        and `class_gradient`: for each class the mean squared gradient of its inputs' loss at the first stage.
+    phase: the Phase of the paper that the network behaves like, or None if nothing passes through it.
+    log_growth: ln of the squared gradient at the first stage over that at the last, global pools left out.
+    depth_scale: stages over which the squared gradient changes by a factor e; c_scale: the same of 1 - c.
+    """
+
+    layers: pd.DataFrame
+    weights: pd.DataFrame
+    head: dict[str, Any]
+    phase: Phase | None
+    log_growth: float
+    depth_scale: float
+    c_scale: float
+    verdict: str
+    advice: tuple[str, ...]
+
+    def __str__(self) -> str:
+        columns = ["layer", "kind", "q", "c", "gamma", "chi", "gradient", "imbalance"]
+        table = self.layers[columns].to_string(index=False, float_format="{:.3g}".format, max_rows=40)
+        advice = (textwrap.fill(f"- {line}", _COLUMNS, subsequent_indent="  ") for line in self.advice)
+        return "\n".join([table, "", textwrap.fill(self.verdict, _COLUMNS), *advice])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values; numbers that are not finite are None."""
+        plain = {
+            "verdict": self.verdict, "advice": list(self.advice), "phase": self.phase and self.phase.label,
+            "log_growth": self.log_growth, "depth_scale": self.depth_scale, "c_scale": self.c_scale, "head": self.head,
+            "layers": self.layers.to_dict("records"), "weights": self.weights.to_dict("records"),
+        }  # fmt: skip
+        return _finite(plain)
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def figure(self) -> Figure:
+        """Gradient, signal and correlation by stage, and the weights of every layer against the edge of chaos."""
+        fig, axes = panels(4)
+        color = "0.3" if self.phase is None else PHASE_COLORS[self.phase]
+        stage = np.arange(1, len(self.layers) + 1)
+        panel = {
+            "squared gradient, last = 1": self.layers["gradient"],
+            "q, mean square of a node": self.layers["q"],
+            "1 - c, distance of two inputs": 1 - self.layers["c"],
+        }
+        with np.errstate(invalid="ignore"):
+            for ax, (label, values) in zip(axes, panel.items(), strict=False):
+                ax.plot(stage, values.where(values > 0), "o-", color=color)
+                ax.set(yscale="log", xlabel="stage", ylabel=label)
+        ratio = self.weights["sigma_w2"] / self.weights["edge"]
+        axes[3].axhline(1, color=PHASE_COLORS[Phase.EDGE])
+        free = self.weights["normed"]
+        for chosen, marker, label in ((~free, "o", "layer"), (free, ".", "a norm follows")):
+            if chosen.any():
+                axes[3].plot(np.flatnonzero(chosen) + 1, ratio[chosen], marker, color=color, label=label)
+        axes[3].set(yscale="log", xlabel="layer with weights", ylabel=r"$\sigma_w^2$ over that of the edge")
+        if free.any() and not free.all():
+            axes[3].legend()
+        for ax in axes:  # no less than two powers of ten, lest a small scatter look like much
+            low, high = ax.get_ylim()
+            room = max(1.0, 10 / math.sqrt(high / low))
+            ax.set_ylim(low / room, high * room)
+        return fig
+
+
+@torch.no_grad()
+def diagnose(
+    model: nn.Module, inputs: ArrayLike | Tensor, labels: ArrayLike | None = None, *, seed: int = 0
+) -> Diagnosis:
+    """Signals, gradients and the starting bias of a classifier, stage by stage, with a verdict and advice.
+
+    model: maps inputs (n, ...) to logits (n, n_classes); an object with an attribute `logits` will do.
+    inputs: n >= 2 of them, on the model's device or not.  labels: (n,) class numbers, or None.
+    The model runs in eval mode, whatever its own; batch normalisation uses the statistics of the inputs as long as it
+    has seen no batch, or if the model is in training mode, and its running statistics otherwise.  The model, its
+    gradients, hooks, modes and buffers and the state of random numbers are left as they were; weights are not trained.
+    seed: of the random combination of logits and of the labels that are not the favourite.
+    Cost: one pass forward and three back, one more back with labels.
+    Raises ParameterError for inputs or outputs of another form, or a model whose output does not depend on its inputs.
+    """
+    x = _inputs(model, inputs)
+    by_batch = model if model.training else fresh_norms(model)
+    kept: list[tuple[Node, Tensor]] = []
+    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []), evaluating(model):
+        torch.manual_seed(seed)
+        with batch_statistics(by_batch):
+            outline, _ = trace(model, x[:2])
+            trunk = {node.index: node.kind for node in _stages(outline)}
+
+            def keep(node: Node, tensor: Tensor) -> Tensor:
+                if trunk.get(node.index) != node.kind:
+                    return tensor
+                kept.append((node, tensor if tensor.requires_grad else tensor.requires_grad_()))
+                return tensor.clone()  # for what comes after, which may work in place
+
+            with torch.enable_grad():
+                found, output = trace(model, x, measure=True, on_tensor=keep)
+            logits = _logits(output, len(x))
+            if [node.kind for node in found.nodes] != [node.kind for node in outline.nodes]:
+                raise ParameterError(
+                    "model: goes other ways with two inputs than with all; its stages cannot be compared."
+                )
+            if not kept:
+                raise ParameterError("model: its output does not depend on the inputs through any layer it shows.")
+            return _diagnosis(model, found, kept, logits, labels, seed)
+
+
+def _inputs(model: nn.Module, inputs: ArrayLike | Tensor) -> Tensor:
+    first = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if first is None:
+        raise ParameterError("model: has no parameters, so there is nothing to look at.")
+    x = inputs.detach() if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
+    if x.ndim < 2 or len(x) < 2:
+        raise ParameterError(f"inputs of shape {tuple(x.shape)}: need (n, ...) with n >= 2, for variances over inputs.")
+    return x.to(first.device, first.dtype) if x.is_floating_point() else x.to(first.device)
+
+
+def _logits(output: Any, n: int) -> Tensor:
+    logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n or logits.shape[1] < 2:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ParameterError(f"model: its output is {shape}; need logits ({n}, n_classes), n_classes >= 2.")
+    return logits
+
+
+def _stages(outline: Trace) -> list[Node]:
+    """The nodes of the trunk that are rows of the table: of a layer and the norm after it, the norm."""
+    trunk = [node for node in outline.trunk() if node.kind in _ROWS]
+    normed = {parent for node in trunk if node.kind == "norm" for parent in node.parents}
+    return [node for node in trunk if node not in normed or node.kind == "sum"]
+
+
+def _diagnosis(
+    model: nn.Module, found: Trace, kept: list[tuple[Node, Tensor]], logits: Tensor, labels: ArrayLike | None, seed: int
+) -> Diagnosis:
+    generator = torch.Generator().manual_seed(seed)
+    n, n_classes = logits.shape
+    counts = torch.bincount(logits.argmax(1), minlength=n_classes)
+    favourite = int(counts.argmax())
+    weights = torch.randn(logits.shape, generator=generator).to(logits)
+    most = torch.full((n,), favourite, device=logits.device)
+    other = torch.randint(1, n_classes, (n,), generator=generator).to(logits.device)
+
+    def loss(target: Tensor) -> Callable[[], Tensor]:
+        return lambda: F.cross_entropy(logits, target, reduction="sum")
+
+    tensors = [tensor for _, tensor in kept]
+    gradient, favoured, disfavoured = (
+        _squares(value, tensors)
+        for value in (lambda: (weights * logits).sum(), loss(most), loss((most + other) % n_classes))
+    )
+    head: dict[str, Any] = {
+        "n_inputs": n, "n_classes": n_classes, "max_fraction": float(counts.max()) / n, "favourite": favourite,
+        "tied": bool((logits == logits[:, :1]).all()),
+        **{key: value for key, value in signal(logits.detach()).items() if key in ("q", "c", "gamma")},
+    }  # fmt: skip
+    if labels is not None:
+        head |= _with_labels(logits, labels, loss, tensors[0])
+    table = pd.DataFrame(
+        {"layer": node.name or node.op, "kind": node.kind, "op": node.op, **signal(tensor.detach())}
+        for node, tensor in kept
+    )
+    mean = gradient.mean(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["gradient"] = mean / mean[-1]
+        table["chi"] = np.append(mean[:-1] / mean[1:], np.nan)
+        table["imbalance"] = disfavoured.mean(1) / favoured.mean(1)
+    growth = _growth(table, [node for node, _ in kept])
+    scales = _scale(np.array(growth)), _scale(-np.diff(np.log(1 - np.minimum(table["c"], 1 - 1e-12))))
+    layers = _weights(model, found)
+    total = float(np.sum(growth))
+    normed = any(node.kind == "norm" for node in found.nodes)
+    phase = _phase(total, head["gamma"], DEPTH_SCALES + normed * len(growth) * BATCH_NORM_GROWTH)
+    return Diagnosis(table, layers, head, phase, total, *scales, *_words(table, layers, head, phase, total))
+
+
+def _squares(value: Callable[[], Tensor], tensors: list[Tensor]) -> np.ndarray:
+    """Squared gradients of a value, summed over the nodes of each stage, input by input: (stages, n)."""
+    norm = torch.linalg.vector_norm  # in double: the square of a gradient of 1e-23 is no number of single precision
+    with torch.enable_grad():
+        found = torch.autograd.grad(value(), tensors, retain_graph=True, allow_unused=True)
+    squares = [
+        torch.zeros(len(t), device=t.device) if g is None else norm(g.flatten(1), dim=1, dtype=torch.float64).square()
+        for g, t in zip(found, tensors, strict=True)
+    ]
+    return torch.stack([each.double() for each in squares]).cpu().numpy()
+
+
+def _with_labels(logits: Tensor, labels: ArrayLike, loss: Callable, first: Tensor) -> dict[str, Any]:
+    y = torch.as_tensor(np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels))
+    if y.shape != (len(logits),) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= logits.shape[1]:
+        raise ParameterError(
+            f"labels of shape {tuple(y.shape)}: need {len(logits)} whole numbers from 0 to {logits.shape[1] - 1}."
+        )
+    target = y.to(logits.device, torch.int64)
+    (squares,) = _squares(loss(target), [first])
+    of = target.cpu().numpy()
+    return {
+        "loss": float(F.cross_entropy(logits, target)),
+        "accuracy": float((logits.argmax(1) == target).double().mean()),
+        "class_gradient": {int(k): float(squares[of == k].mean()) for k in np.unique(of)},
+    }
+
+
+def _growth(table: pd.DataFrame, nodes: list[Node]) -> np.ndarray:
+    """ln of the growth of the squared gradient from each stage to the one before it, but for global pools."""
+    inner = [node.kind != "pool" or math.prod(node.shape[2:]) > 1 for node in nodes[1:]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(table["chi"].to_numpy()[:-1])[inner]
+
+
+def _scale(logs: np.ndarray) -> float:
+    """Stages over which a quantity that changes by these logarithms a stage changes by a factor e."""
+    mean = abs(float(np.mean(logs))) if len(logs) else 0.0
+    return 1 / mean if mean > 0 else math.inf
+
+
+def _phase(total: float, gamma: float, most: float) -> Phase | None:
+    """The phase by the total growth of the gradient, of which up to `most` counts as none, and by the final gamma."""
+    if not math.isfinite(total):
+        return None
+    if -DEPTH_SCALES <= total <= most:
+        return Phase.EDGE
+    if total < 0:
+        return Phase.ORDERED
+    deep = gamma > 9  # c above 0.9: c = 1 cannot be told from it at finite width
+    return Phase.CHAOTIC_DEEP if deep else Phase.PREJUDICE if gamma > 1 else Phase.NEUTRALITY
+
+
+def _weights(model: nn.Module, found: Trace) -> pd.DataFrame:
+    """sigma_w2 of every layer, and that of the edge for what feeds it."""
+    residual, rows = residual_factors(found), []
+    normed = {parent for node in found.nodes if node.kind == "norm" for parent in node.parents}
+    for name, node in found.layers().items():
+        module = model.get_submodule(name)
+        weight = module.in_proj_weight if isinstance(module, nn.MultiheadAttention) else module.weight
+        if weight is None or not isinstance(module, WEIGHTED):
+            continue
+        try:
+            edge = edge_of_chaos(node.given)[0] if node.given else math.nan
+        except ParameterError:
+            edge = math.nan
+        if not isinstance(module, nn.MultiheadAttention):
+            edge *= residual.get(name, 1.0)
+        fed = " ".join(dict.fromkeys(one for feed in node.given for one in feed.activation)) or "no activation"
+        if fed == "no activation" and all(feed.origin.kind == "input" for feed in node.given):
+            fed = "the inputs"
+        sigma_w2 = float(weight.square().mean(dtype=torch.float64)) * weight[0].numel()
+        rows.append((name, fed if node.given else "?", sigma_w2, edge, node in normed, weight.numel()))
+    return pd.DataFrame(rows, columns=["layer", "fed_by", "sigma_w2", "edge", "normed", "numbers"])
+
+
+def _words(
+    table: pd.DataFrame, weights: pd.DataFrame, head: dict[str, Any], phase: Phase | None, total: float
+) -> tuple[str, tuple[str, ...]]:
+    """The verdict, a short paragraph, and what to do about it."""
+    odd = weights["edge"].isna() & (weights["fed_by"] != "?")  # no edge at variance 1, as of sigmoid
+    given = "inputs, sigma_b2=0.0" if odd.any() else "inputs"
+    again = f"draw the weights anew, each layer on the edge of chaos: initialize_(model, example_input={given})"
+    share, n_classes = head["max_fraction"], head["n_classes"]
+    start = (
+        f"Before training it gives {share:.0%} of the {head['n_inputs']} inputs to class {head['favourite']} "
+        f"(an even split is {100 / n_classes:.2g}%; gamma = {head['gamma']:.3g} at the head)."
+    )
+    overflow = table.loc[~np.isfinite(table["q"]), "layer"]
+    if len(overflow):
+        return f"The signal is not finite from {overflow.iloc[0]!r} on: nothing can be learned.", (again,)
+    if head["tied"]:
+        silent = table.loc[table["q"] == 0, "layer"].iloc[:1]
+        if len(silent) and silent.index[0] < len(table) - 1:
+            where = f"the signal is zero from {silent.iloc[0]!r} on, the units before it dead"
+            return f"All logits are equal: {where}.", (again,)
+        return (
+            "All logits are equal, as a head of zeros makes them: no class is favoured, and no gradient passes below "
+            "the head before its weights have moved. What is said of gradients would be that of another head.",
+            ("to see the body, give the last layer random weights and diagnose again",),
+        )
+    if phase is None:
+        return f"No gradient arrives at the first stages: the network is dead. {start}", (again,)
+    stages, factor = len(table), total / math.log(10)
+    scale = stages / abs(total) if total else math.inf
+    over = f"over {stages} stages the squared gradient {{}} by 10^{abs(factor):.1f} towards the inputs"
+    advice = []
+    if phase is Phase.EDGE:
+        how = "grows" if total > 0 else "shrinks"
+        verdict = f"Gradients keep their size, as on the edge of chaos: {over.format(how)}. Its start lets it train. "
+        if total > DEPTH_SCALES:
+            verdict = (
+                f"Gradients grow no faster than norms make them: {over.format(how)}. With skip connections that is "
+                "harmless; a deep network without them wants a warm-up or small steps. "
+            )
+        if share > 0.5 + 0.5 / n_classes:
+            verdict += "It starts deeply biased, as networks that train best do; training undoes that first. "
+            advice.append("to begin with even guesses and the same body: head_bias.center_head_(model, inputs)")
+    else:
+        how, why = ("shrinks", "vanish") if phase is Phase.ORDERED else ("grows", "explode")
+        outlook = "hardly train" if abs(total) > 3 * DEPTH_SCALES else "train late, if at all,"
+        verdict = (
+            f"Gradients {why} ({phase.label}): {over.format(how)}, a factor e every {scale:.2g} stages. Networks train "
+            f"up to about {DEPTH_SCALES} times that depth, here {DEPTH_SCALES * scale:.0f} stages: it will {outlook} "
+            "as it is. "
+        )
+        advice.append(again)
+    advice += _off_the_edge(weights)
+    if head["q"] > 100:
+        advice.append(f"its logits are large (q = {head['q']:.3g}), and so is the first loss: scale the head down")
+    imbalance = table["imbalance"].iloc[0]
+    if imbalance > 10 and phase is Phase.EDGE:
+        advice.append(
+            f"nothing to change, but to know: inputs not of the favourite class send {imbalance:.2g} times the squared "
+            "gradient of the others, so that the first steps are about the bias"
+        )
+    return verdict + start, tuple(advice)
+
+
+def _off_the_edge(weights: pd.DataFrame) -> list[str]:
+    """A word on layers whose weights, which no norm follows, are not those of the edge; sampling noise set aside.
+
+    The first layer sets the size of the signal only, and is passed over.
+    """
+    seen = weights[
+        ~weights["normed"]
+        & (weights["fed_by"] != "the inputs")
+        & np.isfinite(weights["edge"])
+        & (weights["sigma_w2"] > 0)
+    ]
+    ratio = np.log(seen["sigma_w2"] / seen["edge"])
+    off = ratio[np.abs(ratio) > math.log(_NEAR_EDGE) + 4 * np.sqrt(2 / seen["numbers"])]
+    if off.empty:
+        return []
+    one = seen.loc[off.abs().idxmax()]
+    fed = "no activation feeds" if one["fed_by"] == "no activation" else f"{one['fed_by']} feeds"
+    return [
+        f"{len(off)} of {len(seen)} layers without a norm have weights off the edge, in the median by a factor of "
+        f"{math.exp(off.median()):.2g}; farthest {one['layer']!r}, which {fed}: sigma_w2 = {one['sigma_w2']:.3g}, "
+        f"{one['edge']:.3g} on the edge"
+    ]
+
+
+def _finite(value: Any) -> Any:
+    """Plain values for JSON."""
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return getattr(value, "item", lambda: value)()
