@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
@@ -39,7 +40,8 @@ class Diagnosis:
     """What `diagnose` found.
 
     layers: one row a stage of the trunk, in order; columns
-        layer, kind, op: name of the module, or the function's where the model itself calls it; layer, norm, sum (residual), pool, join or product; the function applied.
+        layer, kind, op: name of the module (of the function, where the model itself calls it); layer, norm, sum
+            (residual), pool, join or product; the function applied.
         q, c, gamma, sigma_mu2, sigma_y2: mean square of a node, mean cosine between two inputs, and the variances over
             inputs and nodes with their ratio.
         gradient: mean squared gradient of a random combination of the logits, summed over nodes, over that of the last
@@ -84,34 +86,39 @@ class Diagnosis:
         """`to_dict` as JSON."""
         return json.dumps(self.to_dict(), indent=2)
 
-    def figure(self) -> Figure:
-        """Gradient, signal and correlation by stage, and the weights of every layer against the edge of chaos."""
+    def figure(self, before: Diagnosis | None = None) -> Figure:
+        """Gradient, signal and correlation by stage, and the weights of every layer against the edge of chaos.
+
+        before: another diagnosis to set beside it, dashed, such as that of the model before it was changed.
+        """
         fig, axes = panels(4)
-        color = "0.3" if self.phase is None else PHASE_COLORS[self.phase]
-        stage = np.arange(1, len(self.layers) + 1)
-        panel = {
-            "squared gradient, last = 1": self.layers["gradient"],
-            "q, mean square of a node": self.layers["q"],
-            "1 - c, distance of two inputs": 1 - self.layers["c"],
-        }
-        with np.errstate(invalid="ignore"):
-            for ax, (label, values) in zip(axes, panel.items(), strict=False):
-                ax.plot(stage, values.where(values > 0), "o-", color=color)
-                ax.set(yscale="log", xlabel="stage", ylabel=label)
-        ratio = self.weights["sigma_w2"] / self.weights["edge"]
-        axes[3].axhline(1, color=PHASE_COLORS[Phase.EDGE])
-        free = self.weights["normed"]
-        for chosen, marker, label in ((~free, "o", "layer"), (free, ".", "a norm follows")):
-            if chosen.any():
-                axes[3].plot(np.flatnonzero(chosen) + 1, ratio[chosen], marker, color=color, label=label)
-        axes[3].set(yscale="log", xlabel="layer with weights", ylabel=r"$\sigma_w^2$ over that of the edge")
-        if free.any() and not free.all():
-            axes[3].legend()
-        for ax in axes:  # no less than two powers of ten, lest a small scatter look like much
-            low, high = ax.get_ylim()
-            room = max(1.0, 10 / math.sqrt(high / low))
-            ax.set_ylim(low / room, high * room)
+        axes[3].axhline(1, color=PHASE_COLORS[Phase.EDGE], linewidth=1)
+        for found, style in ((before, "s:"), (self, "o-")):
+            if found is not None:
+                found._draw(axes, style)
+        labels = ("squared gradient, last = 1", "q, mean square of a node", "1 - c of two inputs")
+        for ax, label in zip(axes, labels, strict=False):
+            ax.set(xlabel="stage", ylabel=label)
+        axes[3].set(xlabel="layer with weights", ylabel=r"$\sigma_w^2$ over that of the edge")
+        for ax in axes:
+            ax.set_yscale("log")
+        handles, texts = axes[0].get_legend_handles_labels()
+        if len(handles) > 1:
+            fig.legend(handles, texts, loc="outside lower center", ncols=2)
         return fig
+
+    def _draw(self, axes: Sequence[Axes], style: str) -> None:
+        color = "0.3" if self.phase is None else PHASE_COLORS[self.phase]
+        label = "no gradient" if self.phase is None else self.phase.label
+        stage = np.arange(1, len(self.layers) + 1)
+        with np.errstate(invalid="ignore"):
+            for ax, values in zip(
+                axes, (self.layers["gradient"], self.layers["q"], 1 - self.layers["c"]), strict=False
+            ):
+                ax.plot(stage, values.where(values > 0), style, color=color, label=label)
+        ratio, free = self.weights["sigma_w2"] / self.weights["edge"], self.weights["normed"]
+        axes[3].plot(np.flatnonzero(~free) + 1, ratio[~free], style[0], color=color)
+        axes[3].plot(np.flatnonzero(free) + 1, ratio[free], style[0], color=color, markerfacecolor="none", alpha=0.5)
 
 
 @torch.no_grad()

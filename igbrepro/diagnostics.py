@@ -94,15 +94,17 @@ def layer_table(
 
 
 def signal(h: Tensor) -> dict[str, float]:
-    """Second moments of one stage over inputs and nodes, from its output (n, ...)."""
-    h = h.flatten(1).double()
-    n = len(h)
-    mean = h.mean(0)
-    sigma_y2 = float(h.var(0).mean())
-    sigma_mu2 = float(mean.square().mean()) - sigma_y2 / n
-    unit = F.normalize(h, dim=1)
-    pairs = (float(unit.sum(0).square().sum()) - float(unit.square().sum())) / (n * (n - 1))
-    gamma = np.inf if sigma_y2 == 0 else sigma_mu2 / sigma_y2
+    """Second moments of one stage over inputs and nodes, from its output (n, ...).
+
+    c comes as 1 - c, the variance over inputs of their unit vectors, summed over nodes: no digits are lost near 1.
+    """
+    h = h.flatten(1)
+    h = h if h.dtype in (torch.float32, torch.float64) else h.float()
+    lengths = torch.linalg.vector_norm(h, dim=1)
+    sigma_y2 = float(h.var(0).mean(dtype=torch.float64))
+    sigma_mu2 = float(h.mean(0).square().mean(dtype=torch.float64)) - sigma_y2 / len(h)
+    apart = float((h / lengths.clamp_min(torch.finfo(h.dtype).tiny)[:, None]).var(0).sum(dtype=torch.float64))
     return {
-        "q": float(h.square().mean()), "c": pairs, "gamma": gamma, "sigma_mu2": sigma_mu2, "sigma_y2": sigma_y2
+        "q": float(lengths.double().square().sum()) / h.numel(), "c": 1 - apart if lengths.any() else 0.0,
+        "gamma": np.inf if sigma_y2 == 0 else sigma_mu2 / sigma_y2, "sigma_mu2": sigma_mu2, "sigma_y2": sigma_y2,
     }  # fmt: skip

@@ -29,6 +29,7 @@ _PRODUCTS |= {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 _POOLS = ("max_pool", "avg_pool", "adaptive_", "lp_pool")
 _REDUCTIONS = {"mean", "amax", "max", "sum"}
 _JOINS = {"cat", "concat", "concatenate"}
+_CONSTANTS = ("new_", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like")
 _PROBE = torch.tensor([-3.1, -1.0, -0.6, -0.2, 0.3, 0.7, 1.2, 2.9], dtype=torch.float64)
 
 Elementwise = Callable[[Tensor], Tensor]
@@ -261,7 +262,7 @@ class _Tracer(TorchFunctionMode):
     def add(self, kind: str, name: str, op: str, parents: tuple[Node, ...], out: Tensor) -> Node:
         node = Node(kind, len(self.order), name, op, parents, shape=tuple(out.shape))
         if self.measure and out.is_floating_point():
-            node.mean_square = float(out.detach().square().mean(dtype=torch.float64))
+            node.mean_square = float(torch.linalg.vector_norm(out.detach())) ** 2 / max(out.numel(), 1)
         self.order.append(node)
         self.nodes[out] = node
         return node
@@ -271,7 +272,7 @@ class _Tracer(TorchFunctionMode):
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         parents = tuple(dict.fromkeys(self.nodes[t] for t in given if t in self.nodes))
         owner = next((self.owners[id(t)] for t in given if id(t) in self.owners), None) if func in _APPLY else None
-        if not parents and owner is None:
+        if (not parents and owner is None) or func.__name__.startswith(_CONSTANTS):  # such as the masks of attention
             return func(*args, **kwargs)
         feeds = max(parents, key=lambda node: math.prod(node.shape)).feeds if parents else ()
         if owner is not None and self.on_layer is not None:

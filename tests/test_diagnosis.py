@@ -159,7 +159,7 @@ def test_frozen_weights_whole_numbers_and_outputs_with_logits():
 
     model = Words().requires_grad_(False)
     found = diagnose(model, torch.arange(20).reshape(5, 4) % 11)
-    assert found.layers["layer"].tolist() == ["embed", "", "head.0", "head.2"] and np.isfinite(found.log_growth)
+    assert found.layers["layer"].tolist() == ["embed", "mean", "head.0", "head.2"] and np.isfinite(found.log_growth)
 
 
 def test_a_head_of_zeros_a_dead_network_and_an_overflow_are_called_so():
