@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 from torchvision.models import vision_transformer
 
@@ -17,7 +18,7 @@ from igbrepro.gains import edge_of_chaos, residual_factors
 from igbrepro.layers import torch_activation
 from igbrepro.network import InitSpec
 from igbrepro.theory import Activation
-from igbrepro.tracing import WEIGHTED, Feed, Node, batch_statistics, evaluating, trace
+from igbrepro.tracing import WEIGHTED, Feed, Node, Trace, batch_statistics, evaluating, trace
 
 Model = TypeVar("Model", bound=nn.Module)
 Draw = Callable[[Tensor, float], None]  # fills a weight (fan_out, ...) in place, for a sigma_w2
@@ -86,6 +87,7 @@ def initialize_(
             f"model: no rule to draw {', '.join(unknown)}; linear, convolutional, attention and normalisation layers "
             'are known. others="keep" leaves these parameters as they are.'
         )
+    plan = _plan(model, activation, sigma_b2, example_input, others) if scheme in TRACED else None
     seeded = scheme == "default" and generator is not None
     with torch.random.fork_rng(devices=[], enabled=seeded):
         if seeded:
@@ -100,8 +102,8 @@ def initialize_(
                 _draw(module, partial(_by_fan_in_, generator), w2, scheme.sigma_b2, generator)
             elif scheme in SCHEMES:
                 _draw(module, partial(_by_scheme_, scheme, generator), 1.0, 0.0, generator)
-    if scheme in TRACED:
-        _draw_traced(model, scheme, activation, sigma_b2, example_input, generator, others)
+    if plan is not None:
+        _draw_traced(model, scheme, plan, sigma_b2, generator)
     return model
 
 
@@ -145,46 +147,90 @@ def _draw(module: nn.Module, draw: Draw, sigma_w2: float, sigma_b2: float, gener
             _normal_(bias, sigma_b2, generator)
 
 
-def _draw_traced(
+class _Plan(NamedTuple):
+    """What a run of the model shows before anything is drawn.
+
+    by_hand: the feeds that the caller names.  residual: what to multiply the variances of a layer by.  modes: those
+    in which to run the model (False: eval) so that every layer is reached.
+    """
+
+    inputs: Tensor
+    by_hand: dict[str, tuple[Feed, ...]]
+    residual: dict[str, float]
+    modes: tuple[bool, ...]
+
+
+def _plan(
     model: nn.Module,
-    scheme: str,
     activation: str | Activation | Mapping[str, str | Activation],
     sigma_b2: float | None,
     example_input: Tensor | None,
-    generator: torch.Generator | None,
     others: str,
+) -> _Plan:
+    """Raises ParameterError if a layer is not reached, or has no edge of chaos."""
+    inputs, by_hand = _inputs(model, example_input), _by_hand(model, activation)
+    names = [name for name, _ in _weighted(model)]
+    with torch.random.fork_rng(devices=[]), evaluating(model), batch_statistics(model):
+        found, _ = trace(model, inputs, measure=True)
+        residual, feeds, failed = residual_factors(found), _feeds(found) | by_hand, ""
+        modes: tuple[bool, ...] = (False,)
+        if set(names) - feeds.keys():  # some branches run in training only
+            model.train()
+            try:
+                with batch_statistics(model):
+                    feeds = _feeds(trace(model, inputs)[0]) | feeds
+                modes = (False, True)
+            except RuntimeError as error:
+                failed = f" (it fails in training mode: {error})"
+    left = [name for name in names if name not in feeds]
+    if left and others == "raise":
+        raise ParameterError(
+            f"model: a run on example_input{failed} does not show what feeds {', '.join(left)}; say so, as in "
+            f'activation={{{left[0]!r}: "relu"}}, or leave them as they are with others="keep".'
+        )
+    for name, given in feeds.items():
+        try:
+            edge_of_chaos(given, sigma_b2)
+        except ParameterError as error:
+            what = ", ".join(" ".join(feed.activation) for feed in given)
+            raise ParameterError(
+                f"model: the layer {name!r}, fed by {what}, {error}; "
+                f"give another sigma_b2, or activation={{{name!r}: 'relu'}} or the like to treat it as one."
+            ) from None
+    return _Plan(inputs, by_hand, residual, modes)
+
+
+def _feeds(found: Trace) -> dict[str, tuple[Feed, ...]]:
+    """What feeds the layers that a run reaches; the output layer of attention reads averages, no activation."""
+    layers = {name: node for name, node in found.layers().items() if node.given}
+    attention = [name for name, node in layers.items() if node.op == F.multi_head_attention_forward.__name__]
+    feeds = {name: node.given for name, node in layers.items()}
+    outputs = {f"{name}.out_proj": (Feed(layers[name]),) for name in attention}
+    return feeds | outputs
+
+
+def _draw_traced(
+    model: nn.Module, scheme: str, plan: _Plan, sigma_b2: float | None, generator: torch.Generator | None
 ) -> None:
     """Draw layer after layer while the model runs, each before it is applied."""
-    inputs = _inputs(model, example_input)
     draw = partial(_by_fan_in_ if scheme == "edge-of-chaos" else _orthogonal_, generator)
-    by_hand = _by_hand(model, activation)
     drawn: set[str] = set()
-    residual: dict[str, float] = {}
+    scaled: set[str] = set()
 
     def on_layer(node: Node, module: nn.Module) -> None:
-        if node.name in drawn:
-            return
-        feeds = by_hand.get(node.name, node.given)
-        if not feeds and node.name not in by_hand:
+        feeds = plan.by_hand.get(node.name, node.given)
+        if node.name in drawn or not feeds:
             return
         drawn.add(node.name)
-        try:
-            w2, b2 = (1.0, 0.0) if scheme == "lsuv" else edge_of_chaos(feeds, sigma_b2)
-        except ParameterError as error:
-            names = ", ".join(" ".join(feed.activation) for feed in feeds)
-            raise ParameterError(
-                f"model: the layer {node.name!r}, fed by {names}, {error}; "
-                f"give another sigma_b2, or activation={{{node.name!r}: 'relu'}} or the like to treat it as one."
-            ) from None
-        factor = residual.get(node.name, 1.0)
-        if isinstance(module, nn.MultiheadAttention):  # its output layer reads averages of values, no activation
+        w2, b2 = (1.0, 0.0) if scheme == "lsuv" else edge_of_chaos(feeds, sigma_b2)
+        factor = 1.0 if scheme == "lsuv" else plan.residual.get(node.name, 1.0)
+        if isinstance(module, nn.MultiheadAttention):
             _draw(module, draw, w2, b2, generator)
             _draw(module.out_proj, draw, factor, b2 * factor, generator)
-            drawn.add(f"{node.name}.out_proj")
         else:
             _draw(module, draw, factor * w2, factor * b2, generator)
 
-    def on_tensor(node: Node, tensor: Tensor) -> Tensor:
+    def rescale(node: Node, tensor: Tensor) -> Tensor:
         if node.kind != "layer" or node.name in scaled:
             return tensor
         scaled.add(node.name)
@@ -195,29 +241,15 @@ def _draw_traced(
         (module.out_proj if isinstance(module, nn.MultiheadAttention) else module).weight.div_(deviation)
         return tensor / deviation
 
-    scaled: set[str] = set()
-    failed = ""
-    with torch.random.fork_rng(devices=[]), evaluating(model), batch_statistics(model):
-        if scheme != "lsuv":
-            residual.update(residual_factors(trace(model, inputs, measure=True)[0]))
-        unreached = {name for name, _ in _weighted(model)}
-        rescale = on_tensor if scheme == "lsuv" else None
-        trace(model, inputs, measure=True, on_layer=on_layer, on_tensor=rescale)
-        if unreached - drawn:  # some branches run in training only
-            model.train()
-            try:
-                with batch_statistics(model):
-                    trace(model, inputs, measure=True, on_layer=on_layer, on_tensor=rescale)
-            except RuntimeError as error:  # what is then not reached is named below
-                failed = f" (it fails in training mode: {error})"
-    for name in sorted(by_hand.keys() - drawn):
+    forked = torch.random.fork_rng(devices=[], enabled=generator is not None)
+    with forked, evaluating(model):
+        for training in plan.modes:
+            model.train(training)
+            with batch_statistics(model):
+                on_tensor = rescale if scheme == "lsuv" else None
+                trace(model, plan.inputs, measure=True, on_layer=on_layer, on_tensor=on_tensor)
+    for name in sorted(plan.by_hand.keys() - drawn):
         on_layer(Node("layer", 0, name, ""), model.get_submodule(name))
-    left = sorted(unreached - drawn)
-    if left and others == "raise":
-        raise ParameterError(
-            f"model: a run on example_input{failed} does not show what feeds {', '.join(left)}; say so, as in "
-            f'activation={{{left[0]!r}: "relu"}}, or leave them as they are with others="keep".'
-        )
 
 
 def _inputs(model: nn.Module, example_input: Tensor | None) -> Tensor:

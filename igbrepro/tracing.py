@@ -315,7 +315,8 @@ class _Tracer(TorchFunctionMode):
             node.feeds = feeds
         else:
             before = max(node.parents, key=lambda parent: math.prod(parent.shape)).mean_square
-            share = node.mean_square / before if self.measure and before else 1.0
+            share = node.mean_square / before if before else math.nan
+            share = share if math.isfinite(share) else 1.0
             node.feeds = tuple(replace(feed, share=feed.share * share) for feed in feeds)
 
     def _elementwise(self, func: Callable, args: tuple, kwargs: dict) -> Elementwise | None:

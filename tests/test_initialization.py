@@ -237,3 +237,20 @@ def test_one_seed_one_network_in_every_traced_scheme():
         weights = [torch.cat([p.detach().flatten() for p in model.parameters()]) for model in (one, again, other)]
         assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     torch.set_rng_state(state)
+
+
+def test_without_a_generator_every_call_draws_anew():
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    weights = [initialize_(model, scheme)[0].weight.clone() for scheme in TRACED + TRACED]
+    assert not any(torch.equal(weights[k], weights[k + 3]) for k in range(3))
+
+
+def test_a_refused_model_is_left_as_it_was():
+    model = nn.Sequential(
+        nn.Linear(5, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 7), nn.Softplus(), nn.Linear(7, 3)
+    )
+    nn.init.constant_(model[1].weight, 3.0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ParameterError, match="'5', fed by softplus"):
+        initialize_(model)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
