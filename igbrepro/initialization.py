@@ -84,7 +84,7 @@ def initialize_(
     unknown = _without_rule(model)
     if unknown and others == "raise":
         raise ParameterError(
-            f"model: no rule to draw {', '.join(unknown)}; linear, convolutional, attention and normalisation layers "
+            f"model: no rule to draw {_some(unknown)}; linear, convolutional, attention and normalisation layers "
             'are known. others="keep" leaves these parameters as they are.'
         )
     plan = _plan(model, activation, sigma_b2, example_input, others) if scheme in TRACED else None
@@ -125,7 +125,7 @@ def _without_rule(model: nn.Module) -> list[str]:
     """Names of the parameters that `initialize_` does not know how to draw."""
     known = (*WEIGHTED, *STARTED)
     return [
-        f"{name}.{key} ({type(module).__name__})"
+        f"{name}.{key} ({type(module).__name__})".removeprefix(".")
         for name, module in model.named_modules()
         if not isinstance(module, known)
         for key, _ in module.named_parameters(recurse=False)
@@ -145,6 +145,11 @@ def _draw(module: nn.Module, draw: Draw, sigma_w2: float, sigma_b2: float, gener
     for bias in biases:
         if bias is not None:
             _normal_(bias, sigma_b2, generator)
+
+
+def _some(names: list[str]) -> str:
+    """The first five names."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 class _Plan(NamedTuple):
@@ -185,7 +190,7 @@ def _plan(
     left = [name for name in names if name not in feeds]
     if left and others == "raise":
         raise ParameterError(
-            f"model: a run on example_input{failed} does not show what feeds {', '.join(left)}; say so, as in "
+            f"model: a run on example_input{failed} does not show what feeds {_some(left)}; say so, as in "
             f'activation={{{left[0]!r}: "relu"}}, or leave them as they are with others="keep".'
         )
     for name, given in feeds.items():
@@ -195,7 +200,8 @@ def _plan(
             what = ", ".join(" ".join(feed.activation) for feed in given)
             raise ParameterError(
                 f"model: the layer {name!r}, fed by {what}, {error}; "
-                f"give another sigma_b2, or activation={{{name!r}: 'relu'}} or the like to treat it as one."
+                f"give {'a' if sigma_b2 is None else 'another'} sigma_b2, or activation={{{name!r}: 'relu'}} or the "
+                "like to treat it as one."
             ) from None
     return _Plan(inputs, by_hand, residual, modes)
 

@@ -203,7 +203,9 @@ def test_what_it_does_not_understand_it_names_and_takes_by_hand():
     assert torch.equal(initialize_(model, others="keep").head.weight, before)
 
     strange = nn.Sequential(nn.Linear(5, 400), nn.Softplus(), nn.Linear(400, 300))
-    with pytest.raises(ParameterError, match=r"'2', fed by softplus, has no edge of chaos at variance 1; give another"):
+    with pytest.raises(
+        ParameterError, match=r"'2', fed by softplus, has no edge of chaos at variance 1; give a sigma_b2"
+    ):
         initialize_(strange)
     initialize_(strange, activation="gelu", generator=seeded())
     assert_normal(strange[2].weight, 1 / float(GELU.kernel.square_slope(np.ones(()))) / 400)
