@@ -31,7 +31,7 @@ from igbrepro.tracing import WEIGHTED, Node, Trace, batch_statistics, evaluating
 DEPTH_SCALES = 6  # a network trains up to about six of the depths over which its gradient changes by a factor e
 BATCH_NORM_GROWTH = math.log(math.pi / (math.pi - 1))  # of squared gradients, a normalised ReLU layer; Yang et al. 2019
 _NEAR_EDGE = 1.25  # sigma_w2 over that of the edge, up or down, that is not worth a word
-_COLUMNS = 96  # of printed text
+_COLUMNS = 76  # of printed text
 _ROWS = ("layer", "norm", "sum", "pool", "product", "join")
 
 
@@ -102,6 +102,9 @@ class Diagnosis:
         axes[3].set(xlabel="layer with weights", ylabel=r"$\sigma_w^2$ over that of the edge")
         for ax in axes:
             ax.set_yscale("log")
+            low, high = ax.get_ylim()
+            room = max(1.0, 10 / math.sqrt(high / low))  # two powers of ten, lest a small scatter look like much
+            ax.set_ylim(low / room, high * room)
         handles, texts = axes[0].get_legend_handles_labels()
         if len(handles) > 1:
             fig.legend(handles, texts, loc="outside lower center", ncols=2)
@@ -313,7 +316,7 @@ def _words(
 ) -> tuple[str, tuple[str, ...]]:
     """The verdict, a short paragraph, and what to do about it."""
     odd = weights["edge"].isna() & (weights["fed_by"] != "?")  # no edge at variance 1, as of sigmoid
-    given = "inputs, sigma_b2=0.0" if odd.any() else "inputs"
+    given = "inputs, sigma_b2=0.0" if odd.any() and np.isfinite(table["q"]).all() else "inputs"
     again = f"draw the weights anew, each layer on the edge of chaos: initialize_(model, example_input={given})"
     share, n_classes = head["max_fraction"], head["n_classes"]
     start = (

@@ -1,11 +1,14 @@
 """The diagnosis: its numbers against the layer table and by hand, its words on patients whose illness is known."""
 
 import copy
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
@@ -202,3 +205,17 @@ def test_what_cannot_be_diagnosed_is_refused_in_one_sentence(model, x, says):
         diagnose(model, x)
     with pytest.raises(ParameterError, match="need 4 whole numbers from 0 to 2"):
         diagnose(nn.Linear(6, 3), inputs(4, 6), [0, 1, 2, 3])
+
+
+def test_the_lines_of_the_readme_do_what_it_says_of_its_figure():
+    path = Path(__file__).parents[1] / "tools" / "make_diagnosis_figure.py"
+    spec = importlib.util.spec_from_file_location("make_diagnosis_figure", path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    model, images = tool.patient()
+    names = tool.run(model, images)
+    shrinks = round(-names["before"].log_growth / np.log(10))
+    assert names["before"].phase is Phase.ORDERED and f"10<sup>{shrinks}</sup>" in (tool.ROOT / "README.md").read_text()
+    assert diagnose(model, images).phase is Phase.EDGE and len(names["figure"].axes) == 4
+    with Image.open(tool.OUT) as image:
+        assert 800 <= image.width <= 1600
