@@ -50,7 +50,8 @@ class Diagnosis:
             that of one whose label is.
     weights: one row a layer with weights; layer, fed_by, sigma_w2 (fan_in times the mean square of the weights) and
         edge (the sigma_w2 at which this layer would keep gradients; nan where the run does not show what feeds it).
-    head: n_inputs, n_classes, max_fraction, favourite, gamma, c, q of the logits and, with labels, the loss, accuracy
+    head: n_inputs, n_classes, max_fraction, favourite, gamma, c, q of the logits (c says more of the favourite's share
+        than gamma where logits of some inputs are longer than of others) and, with labels, the loss, accuracy
         and `class_gradient`: for each class the mean squared gradient of its inputs' loss at the first stage.
     phase: the Phase of the paper that the network behaves like, or None if nothing passes through it.
     log_growth: ln of the squared gradient at the first stage over that at the last, global pools left out.
@@ -321,7 +322,7 @@ def _words(
     share, n_classes = head["max_fraction"], head["n_classes"]
     start = (
         f"Before training it gives {share:.0%} of the {head['n_inputs']} inputs to class {head['favourite']} "
-        f"(an even split is {100 / n_classes:.2g}%; gamma = {head['gamma']:.3g} at the head)."
+        f"(an even split is {100 / min(n_classes, head['n_inputs']):.2g}%; gamma = {head['gamma']:.3g} at the head)."
     )
     overflow = table.loc[~np.isfinite(table["q"]), "layer"]
     if len(overflow):

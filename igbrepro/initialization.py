@@ -58,8 +58,8 @@ def initialize_(
         layer after layer, since neighbouring positions of an image are correlated.  The last layer of every residual
         branch that no norm or constant keeps small gets 1/L of both, L being the number of residual sums.
     "orthogonal": the same gains, with orthogonal matrices; in convolutions in the middle of the kernel alone
-        (delta-orthogonal; Xiao et al. 2018).  "lsuv": orthogonal, then each layer scaled to unit variance of its
-        outputs for example_input (Mishkin & Matas 2016).
+        (delta-orthogonal; Xiao et al. 2018).  "lsuv": orthogonal in the whole kernel, then each layer scaled to unit
+        variance of its outputs for example_input (Mishkin & Matas 2016).
     InitSpec: one sigma_w2 times the layer's attribute `gain` (1 where it has none), and one sigma_b2, everywhere.
     "he" (variance 2 / fan_in) and "xavier" (2 / (fan_in + fan_out)), biases 0, are PyTorch's; "default" calls the
         layers' own reset_parameters.
@@ -219,7 +219,9 @@ def _draw_traced(
     model: nn.Module, scheme: str, plan: _Plan, sigma_b2: float | None, generator: torch.Generator | None
 ) -> None:
     """Draw layer after layer while the model runs, each before it is applied."""
-    draw = partial(_by_fan_in_ if scheme == "edge-of-chaos" else _orthogonal_, generator)
+    draw = partial(_by_fan_in_, generator)
+    if scheme != "edge-of-chaos":
+        draw = partial(_orthogonal_, generator, whole=scheme == "lsuv")
     drawn: set[str] = set()
     scaled: set[str] = set()
 
@@ -308,13 +310,13 @@ def _by_scheme_(scheme: str, generator: torch.Generator | None, weight: Tensor, 
     weight.copy_(drawn)
 
 
-def _orthogonal_(generator: torch.Generator | None, weight: Tensor, sigma_w2: float) -> None:
+def _orthogonal_(generator: torch.Generator | None, weight: Tensor, sigma_w2: float, whole: bool = False) -> None:
     """Orthogonal rows or columns, whichever are fewer, with rows of mean square length sigma_w2.
 
     A convolution whose windows overlap (an odd kernel wider than 1) gets them in the middle of the kernel, zeros
-    elsewhere; one of separate patches in the whole of it.
+    elsewhere; one of separate patches in the whole of it, and with `whole` any.
     """
-    delta = weight.ndim > 2 and all(side % 2 for side in weight.shape[2:]) and weight[0, 0].numel() > 1
+    delta = not whole and weight.ndim > 2 and all(side % 2 for side in weight.shape[2:]) and weight[0, 0].numel() > 1
     drawn = _empty(weight[(..., *(0,) * (weight.ndim - 2))] if delta else weight.flatten(1), generator)
     nn.init.orthogonal_(drawn, generator=generator)
     drawn.mul_(math.sqrt(sigma_w2 * max(1.0, len(drawn) / drawn.shape[1])))
