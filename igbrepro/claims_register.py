@@ -11,6 +11,7 @@ import math
 from igbrepro.claims_cnn import CNN
 from igbrepro.claims_cnn_pooling import CNN_POOLING
 from igbrepro.claims_pooled import POOLED
+from igbrepro.claims_practice import PRACTICE
 from igbrepro.claims_residual import RESIDUAL
 from igbrepro.claims_start import START
 from igbrepro.claims_vit import VIT
@@ -414,4 +415,4 @@ REGISTER: list[Claim] = [
     ),
 ]
 
-REGISTER += POOLED + CNN + CNN_POOLING + RESIDUAL + VIT + START
+REGISTER += POOLED + CNN + CNN_POOLING + RESIDUAL + VIT + START + PRACTICE
