@@ -123,10 +123,13 @@ def diagnose_model(
     igbrepro diagnose torchvision.models:resnet18 --data imagefolder:photos --size 64
     """
     import torch
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from igbrepro.data import load
     from igbrepro.diagnosis import diagnose
 
+    if figure_path is not None and figure_path.suffix.removeprefix(".") not in FigureCanvasAgg.filetypes:
+        raise ParameterError(f"figure={str(figure_path)!r}: need a name that ends in .png, .svg or .pdf.")
     subset = load(name, fallback=True).subset(n_test=n_inputs, seed=seed)
     inputs, labels = torch.from_numpy(subset.inputs("test", flat=flat)), subset.labels("test")
     if size is not None:
@@ -156,6 +159,8 @@ def _made(factory: str) -> Any:
     from torch import nn
 
     where, _, name = factory.rpartition(":")
+    if not where or not name:
+        raise ParameterError(f"factory={factory!r}: name what makes the model too, as in mymodel.py:Net.")
     try:
         if where.endswith(".py"):
             spec = importlib.util.spec_from_file_location(Path(where).stem, where)

@@ -21,16 +21,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from igbrepro.advice import DEPTH_SCALES, LeftOut, advise
 from igbrepro.diagnostics import signal
 from igbrepro.errors import ParameterError
 from igbrepro.gains import edge_of_chaos, residual_factors
 from igbrepro.plotting import PHASE_COLORS, panels
 from igbrepro.theory import Phase
-from igbrepro.tracing import WEIGHTED, Node, Trace, batch_statistics, evaluating, fresh_norms, trace
+from igbrepro.tracing import WEIGHTED, Node, Trace, batch_of, batch_statistics, evaluating, fresh_norms, trace
 
-DEPTH_SCALES = 6  # a network trains up to about six of the depths over which its gradient changes by a factor e
 BATCH_NORM_GROWTH = math.log(math.pi / (math.pi - 1))  # of squared gradients, a normalised ReLU layer; Yang et al. 2019
-_NEAR_EDGE = 1.25  # sigma_w2 over that of the edge, up or down, that is not worth a word
 _COLUMNS = 76  # of printed text
 _ROWS = ("layer", "norm", "sum", "pool", "product", "join")
 
@@ -140,7 +139,7 @@ def diagnose(
     Cost: one pass forward and three back, one more back with labels.
     Raises ParameterError for inputs or outputs of another form, or a model whose output does not depend on its inputs.
     """
-    x = _inputs(model, inputs)
+    x = batch_of(inputs, model)
     by_batch = model if model.training else fresh_norms(model)
     kept: list[tuple[Node, Tensor]] = []
     with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []), evaluating(model):
@@ -165,16 +164,6 @@ def diagnose(
             if not kept:
                 raise ParameterError("model: its output does not depend on the inputs through any layer it shows.")
             return _diagnosis(model, found, kept, logits, labels, seed)
-
-
-def _inputs(model: nn.Module, inputs: ArrayLike | Tensor) -> Tensor:
-    first = next((p for p in model.parameters() if p.is_floating_point()), None)
-    if first is None:
-        raise ParameterError("model: has no parameters, so there is nothing to look at.")
-    x = inputs.detach() if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
-    if x.ndim < 2 or len(x) < 2:
-        raise ParameterError(f"inputs of shape {tuple(x.shape)}: need (n, ...) with n >= 2, for variances over inputs.")
-    return x.to(first.device, first.dtype) if x.is_floating_point() else x.to(first.device)
 
 
 def _logits(output: Any, n: int) -> Tensor:
@@ -214,6 +203,7 @@ def _diagnosis(
     head: dict[str, Any] = {
         "n_inputs": n, "n_classes": n_classes, "max_fraction": float(counts.max()) / n, "favourite": favourite,
         "tied": bool((logits == logits[:, :1]).all()),
+        "probabilities": bool((logits >= 0).all() and torch.allclose(logits.sum(1), torch.ones_like(logits[:, 0]))),
         **{key: value for key, value in signal(logits.detach()).items() if key in ("q", "c", "gamma")},
     }  # fmt: skip
     if labels is not None:
@@ -233,7 +223,8 @@ def _diagnosis(
     total = float(np.sum(growth))
     normed = any(node.kind == "norm" for node in found.nodes)
     phase = _phase(total, head["gamma"], DEPTH_SCALES + normed * len(growth) * BATCH_NORM_GROWTH)
-    return Diagnosis(table, layers, head, phase, total, *scales, *_words(table, layers, head, phase, total))
+    left_out = LeftOut(tuple(found.cut_off()), tuple(dict.fromkeys(w for node in found.nodes for w in node.weights)))
+    return Diagnosis(table, layers, head, phase, total, *scales, *advise(table, layers, head, phase, total, left_out))
 
 
 def _squares(value: Callable[[], Tensor], tensors: list[Tensor]) -> np.ndarray:
@@ -310,93 +301,6 @@ def _weights(model: nn.Module, found: Trace) -> pd.DataFrame:
         sigma_w2 = float(weight.square().mean(dtype=torch.float64)) * weight[0].numel()
         rows.append((name, fed if node.given else "?", sigma_w2, edge, node in normed, weight.numel()))
     return pd.DataFrame(rows, columns=["layer", "fed_by", "sigma_w2", "edge", "normed", "numbers"])
-
-
-def _words(
-    table: pd.DataFrame, weights: pd.DataFrame, head: dict[str, Any], phase: Phase | None, total: float
-) -> tuple[str, tuple[str, ...]]:
-    """The verdict, a short paragraph, and what to do about it."""
-    odd = weights["edge"].isna() & (weights["fed_by"] != "?")  # no edge at variance 1, as of sigmoid
-    given = "inputs, sigma_b2=0.0" if odd.any() and np.isfinite(table["q"]).all() else "inputs"
-    again = f"draw the weights anew, each layer on the edge of chaos: initialize_(model, example_input={given})"
-    share, n_classes = head["max_fraction"], head["n_classes"]
-    start = (
-        f"Before training it gives {share:.0%} of the {head['n_inputs']} inputs to class {head['favourite']} "
-        f"(an even split is {100 / min(n_classes, head['n_inputs']):.2g}%; gamma = {head['gamma']:.3g} at the head)."
-    )
-    overflow = table.loc[~np.isfinite(table["q"]), "layer"]
-    if len(overflow):
-        return f"The signal is not finite from {overflow.iloc[0]!r} on: nothing can be learned.", (again,)
-    if head["tied"]:
-        silent = table.loc[table["q"] == 0, "layer"].iloc[:1]
-        if len(silent) and silent.index[0] < len(table) - 1:
-            where = f"the signal is zero from {silent.iloc[0]!r} on, the units before it dead"
-            return f"All logits are equal: {where}.", (again,)
-        return (
-            "All logits are equal, as a head of zeros makes them: no class is favoured, and no gradient passes below "
-            "the head before its weights have moved. What is said of gradients would be that of another head.",
-            ("to see the body, give the last layer random weights and diagnose again",),
-        )
-    if phase is None:
-        return f"No gradient arrives at the first stages: the network is dead. {start}", (again,)
-    stages, factor = len(table), total / math.log(10)
-    scale = stages / abs(total) if total else math.inf
-    over = f"over {stages} stages the squared gradient {{}} by 10^{abs(factor):.1f} towards the inputs"
-    advice = []
-    if phase is Phase.EDGE:
-        how = "grows" if total > 0 else "shrinks"
-        verdict = f"Gradients keep their size, as on the edge of chaos: {over.format(how)}. Its start lets it train. "
-        if total > DEPTH_SCALES:
-            verdict = (
-                f"Gradients grow no faster than norms make them: {over.format(how)}. With skip connections that is "
-                "harmless; a deep network without them wants a warm-up or small steps. "
-            )
-        if share > 0.5 + 0.5 / n_classes:
-            verdict += "It starts deeply biased, as networks that train best do; training undoes that first. "
-            advice.append("to begin with even guesses and the same body: head_bias.center_head_(model, inputs)")
-    else:
-        how, why = ("shrinks", "vanish") if phase is Phase.ORDERED else ("grows", "explode")
-        outlook = "hardly train" if abs(total) > 3 * DEPTH_SCALES else "train late, if at all,"
-        verdict = (
-            f"Gradients {why} ({phase.label}): {over.format(how)}, a factor e every {scale:.2g} stages. Networks train "
-            f"up to about {DEPTH_SCALES} times that depth, here {DEPTH_SCALES * scale:.0f} stages: it will {outlook} "
-            "as it is. "
-        )
-        advice.append(again)
-    advice += _off_the_edge(weights)
-    if head["q"] > 100:
-        advice.append(f"its logits are large (q = {head['q']:.3g}), and so is the first loss: scale the head down")
-    imbalance = table["imbalance"].iloc[0]
-    if imbalance > 10 and phase is Phase.EDGE:
-        advice.append(
-            f"nothing to change, but to know: inputs not of the favourite class send {imbalance:.2g} times the squared "
-            "gradient of the others, so that the first steps are about the bias"
-        )
-    return verdict + start, tuple(advice)
-
-
-def _off_the_edge(weights: pd.DataFrame) -> list[str]:
-    """A word on layers whose weights, which no norm follows, are not those of the edge; sampling noise set aside.
-
-    The first layer sets the size of the signal only, and is passed over.
-    """
-    seen = weights[
-        ~weights["normed"]
-        & (weights["fed_by"] != "the inputs")
-        & np.isfinite(weights["edge"])
-        & (weights["sigma_w2"] > 0)
-    ]
-    ratio = np.log(seen["sigma_w2"] / seen["edge"])
-    off = ratio[np.abs(ratio) > math.log(_NEAR_EDGE) + 4 * np.sqrt(2 / seen["numbers"])]
-    if off.empty:
-        return []
-    one = seen.loc[off.abs().idxmax()]
-    fed = "no activation feeds" if one["fed_by"] == "no activation" else f"{one['fed_by']} feeds"
-    return [
-        f"{len(off)} of {len(seen)} layers without a norm have weights off the edge, in the median by a factor of "
-        f"{math.exp(off.median()):.2g}; farthest {one['layer']!r}, which {fed}: sigma_w2 = {one['sigma_w2']:.3g}, "
-        f"{one['edge']:.3g} on the edge"
-    ]
 
 
 def _finite(value: Any) -> Any:

@@ -128,7 +128,7 @@ class _Head:
         finally:
             if after is None:
                 self.restore()
-        size = max(np.abs(self.logits).max(), np.abs(by).max())
+        size = max(np.abs(self.logits).max(), np.abs(by).max(), float(self._before.abs().max()))
         allowed = max(TOLERANCE, 8 * torch.finfo(self._before.dtype).eps) * size
         miss = np.abs(after - self.logits - by).max()
         if not miss <= allowed:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
@@ -17,8 +18,8 @@ from igbrepro.errors import ParameterError
 from igbrepro.gains import edge_of_chaos, residual_factors
 from igbrepro.layers import torch_activation
 from igbrepro.network import InitSpec
-from igbrepro.theory import Activation
-from igbrepro.tracing import WEIGHTED, Feed, Node, Trace, batch_statistics, evaluating, trace
+from igbrepro.theory import Activation, Design
+from igbrepro.tracing import WEIGHTED, Feed, Node, Trace, batch_of, batch_statistics, evaluating, trace
 
 Model = TypeVar("Model", bound=nn.Module)
 Draw = Callable[[Tensor, float], None]  # fills a weight (fan_out, ...) in place, for a sigma_w2
@@ -41,11 +42,11 @@ def check_init(init: InitSpec | str) -> InitSpec | str:
 @torch.no_grad()
 def initialize_(
     model: Model,
-    scheme: InitSpec | str = "edge-of-chaos",
+    scheme: InitSpec | Design | str = "edge-of-chaos",
     *,
     activation: str | Activation | Mapping[str, str | Activation] = "auto",
     sigma_b2: float | None = None,
-    example_input: Tensor | None = None,
+    example_input: ArrayLike | Tensor | None = None,
     generator: torch.Generator | None = None,
     others: str = "raise",
 ) -> Model:
@@ -60,7 +61,8 @@ def initialize_(
     "orthogonal": the same gains, with orthogonal matrices; in convolutions in the middle of the kernel alone
         (delta-orthogonal; Xiao et al. 2018).  "lsuv": orthogonal in the whole kernel, then each layer scaled to unit
         variance of its outputs for example_input (Mishkin & Matas 2016).
-    InitSpec: one sigma_w2 times the layer's attribute `gain` (1 where it has none), and one sigma_b2, everywhere.
+    InitSpec, or what `theory.design` gives: one sigma_w2 times the layer's attribute `gain` (1 where it has none), and
+        one sigma_b2, everywhere.
     "he" (variance 2 / fan_in) and "xavier" (2 / (fan_in + fan_out)), biases 0, are PyTorch's; "default" calls the
         layers' own reset_parameters.
 
@@ -76,6 +78,8 @@ def initialize_(
         reach; "keep" leaves those as they are.
     Raises ParameterError also where a layer has no edge of chaos.
     """
+    if isinstance(scheme, Design):
+        scheme = InitSpec(scheme.sigma_w2, scheme.sigma_b2)
     if not isinstance(scheme, InitSpec) and scheme not in SCHEMES + TRACED:
         known = ", ".join(TRACED + SCHEMES)
         raise ParameterError(f"scheme={scheme!r}: need an InitSpec(sigma_w2, sigma_b2), or one of {known}.")
@@ -169,7 +173,7 @@ def _plan(
     model: nn.Module,
     activation: str | Activation | Mapping[str, str | Activation],
     sigma_b2: float | None,
-    example_input: Tensor | None,
+    example_input: ArrayLike | Tensor | None,
     others: str,
 ) -> _Plan:
     """Raises ParameterError if a layer is not reached, or has no edge of chaos."""
@@ -260,7 +264,7 @@ def _draw_traced(
         on_layer(Node("layer", 0, name, ""), model.get_submodule(name))
 
 
-def _inputs(model: nn.Module, example_input: Tensor | None) -> Tensor:
+def _inputs(model: nn.Module, example_input: ArrayLike | Tensor | None) -> Tensor:
     first = next((module for _, module in _weighted(model)), None)
     if first is None:
         raise ParameterError("model: has no linear, convolutional or attention layer to draw.")
@@ -271,11 +275,7 @@ def _inputs(model: nn.Module, example_input: Tensor | None) -> Tensor:
                 "torch.randn(8, 3, 32, 32)."
             )
         example_input = torch.randn(64, first.in_features, generator=torch.Generator().manual_seed(0))
-    if not isinstance(example_input, Tensor) or len(example_input) < 2:
-        raise ParameterError("example_input: need a tensor of 2 or more inputs (n, ...).")
-    parameter = next(model.parameters())
-    dtype = parameter.dtype if example_input.is_floating_point() else example_input.dtype
-    return example_input.detach().to(parameter.device, dtype)
+    return batch_of(example_input, model, "example_input")
 
 
 def _by_hand(

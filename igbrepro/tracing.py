@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 from torch.utils.weak import WeakIdKeyDictionary
+
+from igbrepro.errors import ParameterError
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
 
@@ -64,6 +68,7 @@ class Node:
     kind: "input", "layer", "norm", "sum", "product", "activation", "pool", "join" or "other".
     index: when it was computed.  name: path of the module that computed it; op: the function's name.
     feeds: of the tensor itself; given: those of a layer's input.  mean_square: of the tensor, where it is measured.
+    weights: names of the parameters that a product reads which belong to no known layer.
     """
 
     kind: str
@@ -75,6 +80,7 @@ class Node:
     given: tuple[Feed, ...] = field(default=(), repr=False)
     mean_square: float = float("nan")
     shape: tuple[int, ...] = ()
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,11 @@ class Trace:
                     found.append((node, a if more[0] > more[1] else b))
         return found
 
+    def cut_off(self) -> list[str]:
+        """Names of the layers that run but whose output does not reach that of the model, as far as torch shows."""
+        inside = _ancestors(self.output) if self.output is not None else set()
+        return [name for name, node in self.layers().items() if node not in inside]
+
     def trunk(self) -> list[Node]:
         """The nodes that every way from the inputs to the output passes, in order."""
         if self.output is None:
@@ -121,6 +132,11 @@ class Trace:
                 found.append(node)
             reach = max(reach, last_use.get(node, 0))
         return found
+
+
+def _carrier(parents: tuple[Node, ...]) -> Node:
+    """Of the operands of a call the one that is the signal: the largest; of equals, as x and its gate, the first."""
+    return max(parents, key=lambda node: (math.prod(node.shape), -node.index))
 
 
 def _ancestors(node: Node) -> set[Node]:
@@ -151,6 +167,28 @@ def _kind(func: Callable, parents: tuple[Node, ...], out: Tensor, function: Elem
         return "pool"
     reduces = op in _REDUCTIONS and len(parents) == 1 and out.numel() < math.prod(parents[0].shape)
     return "pool" if reduces else "other"
+
+
+def batch_of(inputs: ArrayLike | Tensor, model: nn.Module, name: str = "inputs") -> Tensor:
+    """Two or more inputs (n, ...) as a tensor on the device, and if they are floats of the type, of a model.
+
+    Raises ParameterError, naming the argument, for anything else, bytes of images among it.
+    """
+    first = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if first is None:
+        raise ParameterError("model: has no parameters, so there is nothing to look at.")
+    try:
+        x = inputs.detach() if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
+    except (TypeError, ValueError, RuntimeError):
+        raise ParameterError(
+            f"{name}: {type(inputs).__name__}; need one tensor or array (n, ...), such as next(iter(loader))[0]. A "
+            "model of several inputs can be wrapped in one that takes a single tensor."
+        ) from None
+    if x.ndim < 2 or len(x) < 2:
+        raise ParameterError(f"{name} of shape {tuple(x.shape)}: need (n, ...) with n >= 2 inputs.")
+    if x.dtype == torch.uint8:
+        raise ParameterError(f"{name} of type uint8: scale the images to floats of mean 0 and deviation 1 first.")
+    return x.to(first.device, first.dtype) if x.is_floating_point() else x.to(first.device)
 
 
 @contextlib.contextmanager
@@ -235,6 +273,7 @@ class _Tracer(TorchFunctionMode):
         self.nodes: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self.order: list[Node] = []
         self.path = [""]
+        self.names = {id(parameter): name for name, parameter in model.named_parameters()}
         self.owners = {
             id(parameter): (name, module)
             for name, module in model.named_modules()
@@ -274,7 +313,7 @@ class _Tracer(TorchFunctionMode):
         owner = next((self.owners[id(t)] for t in given if id(t) in self.owners), None) if func in _APPLY else None
         if (not parents and owner is None) or func.__name__.startswith(_CONSTANTS):  # such as the masks of attention
             return func(*args, **kwargs)
-        feeds = max(parents, key=lambda node: math.prod(node.shape)).feeds if parents else ()
+        feeds = _carrier(parents).feeds if parents else ()
         if owner is not None and self.on_layer is not None:
             self.on_layer(Node("layer", len(self.order), owner[0], "", parents, given=feeds), owner[1])
         known = func in _APPLY or func in _NORMS or len(parents) != 1 or "dropout" in func.__name__
@@ -288,6 +327,8 @@ class _Tracer(TorchFunctionMode):
             kind = "layer" if owner else _kind(func, parents, tensor, function)
             node = self.add(kind, owner[0] if owner else self.path[-1], op, parents, tensor)
             self._feed(node, feeds, function)
+            if node.kind == "product":
+                node.weights = tuple(self.names[id(t)] for t in given if id(t) in self.names)
             if self.on_tensor is None:
                 return tensor
             replaced = self.on_tensor(node, tensor)
@@ -314,7 +355,7 @@ class _Tracer(TorchFunctionMode):
         elif node.op == "pad" or "dropout" in node.op:  # neither is a matter of the signal inside
             node.feeds = feeds
         else:
-            before = max(node.parents, key=lambda parent: math.prod(parent.shape)).mean_square
+            before = _carrier(node.parents).mean_square
             share = node.mean_square / before if before else math.nan
             share = share if math.isfinite(share) else 1.0
             node.feeds = tuple(replace(feed, share=feed.share * share) for feed in feeds)

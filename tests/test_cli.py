@@ -141,7 +141,7 @@ def test_diagnose_prints_the_verdict_and_writes_json_and_figure(igbrepro, tmp_pa
 
 @pytest.mark.parametrize("factory, words", [
     ("nets.py:nett", "has no attribute 'nett'"), ("nets.py:three", "gives int, not a torch module"),
-    ("absent.py:net", "need MODULE:FACTORY or FILE.py:FACTORY"), ("net", "need MODULE:FACTORY or FILE.py:FACTORY"),
+    ("absent.py:net", "need MODULE:FACTORY or FILE.py:FACTORY"), ("net", "name what makes the model too"),
     ("torchvision.models:alexnet", "the model fails on inputs (1, 28, 28)"),
 ])  # fmt: skip
 def test_diagnose_refuses_what_it_cannot_run(igbrepro, tmp_path, monkeypatch, factory, words):
@@ -149,3 +149,8 @@ def test_diagnose_refuses_what_it_cannot_run(igbrepro, tmp_path, monkeypatch, fa
     (tmp_path / "nets.py").write_text(NETS)
     code, out, err = igbrepro("diagnose", factory, "--data", "fashion-mnist-subset")
     assert code == 2 and words in err and not out
+
+
+def test_diagnose_checks_the_name_of_the_figure_before_it_works(igbrepro, tmp_path):
+    code, _, err = igbrepro("diagnose", "a:b", "--data", "fashion-mnist-subset", "--figure", tmp_path / "d.xyz")
+    assert code == 2 and "need a name that ends in .png, .svg or .pdf" in err

@@ -194,7 +194,52 @@ def test_json_and_figure_hold_what_was_found():
     np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), found.layers["gradient"])
 
 
+class Cut(nn.Module):
+    """Three layers, a cut, three layers."""
+
+    def __init__(self, cut):
+        super().__init__()
+        self.a, self.b = (nn.Sequential(*(nn.Linear(6, 6) for _ in range(3))) for _ in range(2))
+        self.cut = cut
+
+    def forward(self, x):
+        return self.b(self.cut(self.a(x)))
+
+
+def test_a_model_that_is_cut_is_called_so():
+    by_numpy = diagnose(Cut(lambda h: torch.from_numpy(h.detach().numpy().copy())), inputs(9, 6))
+    assert by_numpy.verdict.startswith("The output of 3 layers, the last of them 'a.2', is not followed")
+    assert by_numpy.layers["layer"].tolist() == ["b.0", "b.1", "b.2"]
+    by_detach = diagnose(Cut(lambda h: h.detach()), inputs(9, 6))
+    assert "No gradient passes from 'b.0' back to 'a.2'" in by_detach.verdict and "detach" in by_detach.verdict
+
+
+def test_what_no_known_layer_reads_is_named_and_a_softmax_at_the_end():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.head = nn.Parameter(torch.randn(6, 8)), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head(x @ self.w).softmax(1)
+
+    advice = " ".join(diagnose(Own(), inputs(9, 6)).advice)
+    assert "of no known kind: w" in advice and "look like probabilities" in advice
+
+
+def test_a_repaired_network_that_is_still_ill_is_not_sent_to_the_same_repair():
+    tied = nn.Linear(20, 20)
+    narrow = nn.Sequential(nn.Linear(6, 20), *(m for _ in range(60) for m in (nn.ReLU(), tied)), nn.Linear(20, 3))
+    for seed in range(20):
+        found = diagnose(initialize_(narrow, generator=seeded(seed)), inputs(30, 6))
+        if found.phase in (Phase.ORDERED, Phase.CHAOTIC_DEEP, Phase.PREJUDICE):
+            break
+    assert "on the edge already" in found.advice[0] and "initialize_" not in " ".join(found.advice)
+
+
 @pytest.mark.parametrize("model, x, says", [
+    (nn.Linear(6, 3), [torch.zeros(2), torch.zeros(3)], r"inputs: list; need one tensor or array.*next\(iter\(loader"),
+    (nn.Linear(6, 3), torch.zeros(4, 6, dtype=torch.uint8), "inputs of type uint8: scale the images"),
     (nn.Linear(6, 1), inputs(4, 6), r"its output is \(4, 1\); need logits \(4, n_classes\)"),
     (nn.Linear(6, 3), inputs(1, 6), r"inputs of shape \(1, 6\): need \(n, \.\.\.\) with n >= 2"),
     (nn.ReLU(), inputs(4, 6), "has no parameters"),

@@ -11,7 +11,7 @@ from igbrepro.initialization import TRACED, initialize_
 from igbrepro.layers import ResidualBlock
 from igbrepro.models import build
 from igbrepro.network import InitSpec
-from igbrepro.theory import GELU, TANH, AveragePool, MaxPool, critical_sigma_w2
+from igbrepro.theory import GELU, TANH, AveragePool, MaxPool, critical_sigma_w2, design
 from igbrepro.tracing import trace
 
 
@@ -215,7 +215,7 @@ def test_what_it_does_not_understand_it_names_and_takes_by_hand():
     ({"scheme": "edge"}, r"scheme='edge': need an InitSpec.*edge-of-chaos, orthogonal, lsuv, default, he, xavier"),
     ({"others": "skip"}, 'others=\'skip\': need "raise" or "keep"'),
     ({"activation": {"7": "relu"}}, "activation: the model has no layers 7 with weights"),
-    ({"example_input": torch.randn(1, 300)}, "example_input: need a tensor of 2 or more inputs"),
+    ({"example_input": torch.randn(1, 300)}, r"example_input of shape \(1, 300\): need \(n, ...\) with n >= 2 inputs"),
 ])  # fmt: skip
 def test_bad_arguments_are_refused_in_one_sentence(kwargs, says):
     with pytest.raises(ParameterError, match=says):
@@ -256,3 +256,16 @@ def test_a_refused_model_is_left_as_it_was():
     with pytest.raises(ParameterError, match="'5', fed by softplus"):
         initialize_(model)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_design_is_taken_as_the_variances_it_holds():
+    made = design("tanh", 20, 1.0)
+    model = initialize_(two_layers(), made, generator=seeded())
+    assert_normal(model[2].weight, made.sigma_w2 / 40)
+    assert_normal(torch.cat([model[0].bias, model[2].bias]), made.sigma_b2)
+
+
+def test_squeeze_and_excitation_on_one_position_is_a_gate():
+    model = torchvision.models.mobilenet_v3_small(num_classes=10)
+    initialize_(model, example_input=torch.randn(4, 3, 32, 32), generator=seeded())
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())

@@ -41,7 +41,7 @@ LAYERS = [
     {f"claims_{part}" for part in ("pooled", "cnn", "cnn_pooling", "residual", "vit", "start", "practice")},
     {"claims_register", "claims"},
     {"plotting", "phase_figures"},
-    {"diagnosis", "zoo"},
+    {"advice", "diagnosis", "zoo"},
     {"pages"},
     {"sources", "workflow", "staging"},
     {"cli", "__main__"},
