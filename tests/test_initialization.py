@@ -169,6 +169,7 @@ def test_lsuv_makes_every_output_of_unit_deviation():
     with torch.no_grad():
         model(x)
     assert len(hooks) == len(deviations) == 6 and deviations == pytest.approx([1] * 6, abs=1e-4)
+    assert (model[0].weight[..., 0, 0] != 0).all()  # the whole kernel, not its middle alone
 
 
 def test_default_is_what_the_layers_themselves_draw():
