@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
-from igbrepro.diagnostics import batch_statistics, evaluating
 from igbrepro.errors import ParameterError
+from igbrepro.tracing import batch_statistics, evaluating
 
 Model = TypeVar("Model", bound=nn.Module)
 Array = NDArray[np.float64]

@@ -18,7 +18,6 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor, nn
 
 from igbrepro.architectures import CNNSpec
-from igbrepro.diagnostics import batch_statistics, evaluating
 from igbrepro.errors import ParameterError
 from igbrepro.models import Spec, build
 from igbrepro.network import InitSpec, NetworkSpec
@@ -27,6 +26,7 @@ from igbrepro.theory.checks import finite, whole
 from igbrepro.theory.convolution import conv_kernel
 from igbrepro.theory.data_kernel import DataKernel, data_kernel, next_covariance
 from igbrepro.theory.finite_data import mean_max_of_counts
+from igbrepro.tracing import batch_statistics, evaluating
 
 
 @torch.no_grad()

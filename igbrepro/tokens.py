@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vision_transformer import EncoderBlock
 
-from igbrepro.diagnostics import evaluating
 from igbrepro.errors import ParameterError
+from igbrepro.tracing import evaluating
 
 
 @torch.no_grad()

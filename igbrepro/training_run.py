@@ -24,11 +24,11 @@ from torch.nn import functional as F
 
 from igbrepro import metrics
 from igbrepro.data import Dataset, balanced_indices
-from igbrepro.diagnostics import batch_statistics
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import check_init
 from igbrepro.models import Spec, StackedMLP, build
 from igbrepro.network import InitSpec
+from igbrepro.tracing import batch_statistics
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}

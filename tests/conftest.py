@@ -1,7 +1,10 @@
-"""Fixtures that several test files share: toy notebooks, and the book built from the smoke preset."""
+"""Fixtures that several test files share: toy notebooks, the book built from the smoke preset, a browser."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toys import snakemake, write_notebook, write_preset
@@ -27,3 +30,32 @@ def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = snakemake("html", preset="smoke", out=out)
     assert run.returncode == 0, f"the smoke book does not build:\n{run.stdout[-6000:]}"
     return out / "html"
+
+
+# The last flag keeps Chromium from reaching any other server; what a page asks for there is recorded all the same.
+FLAGS = [
+    *"--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(),
+    *"--disable-component-update --disable-sync".split(),
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the system's Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        message = "no Chromium on this machine (Debian: apt install chromium): the pages were not opened in a browser"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    """A running headless Chromium with an empty profile."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()

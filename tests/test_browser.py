@@ -6,8 +6,6 @@ the environment variable CI is set that is a failure.
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,12 +20,6 @@ pytestmark = pytest.mark.browser
 
 WIDTHS = [1400, 390]
 OUTCOMES = ("reproduced", "reproduced with a caveat", "not reproduced", "not run here")
-# The last flag keeps Chromium from reaching any other server; what a page asks for there is recorded all the same.
-FLAGS = [
-    *"--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(),
-    *"--disable-component-update --disable-sync".split(),
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-]
 
 FACTS = r"""
 () => {
@@ -128,27 +120,6 @@ class Visit:
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of the system's Chromium."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        message = "no Chromium on this machine (Debian: apt install chromium): the pages were not opened in a browser"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    return found
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Any]:
-    """A running headless Chromium with an empty profile."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="session")
