@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from igbrepro.errors import some
 from igbrepro.theory import Phase
 
 DEPTH_SCALES = 6  # a network trains up to about six of the depths over which its gradient changes by a factor e
 _NEAR_EDGE = 1.25  # sigma_w2 over that of the edge, up or down, that is not worth a word
 _ANEW = "draw the weights anew, each layer on the edge of chaos: initialize_(model, example_input={})"
+_ALREADY = (
+    "the weights are on the edge already; what is left comes from few units, padding, layers used several times or "
+    "functions of no known kind: try another seed, wider layers, skip connections or a norm"
+)
 
 
 class LeftOut(NamedTuple):
@@ -35,7 +40,7 @@ def advise(
             f"the model leaves PyTorch there, or does not use it. Only the rest is judged. {verdict}"
         )
     if left_out.unknown:
-        advice.append(f"not looked at, as of layers of no known kind: {_some(left_out.unknown)}")
+        advice.append(f"not looked at, as of layers of no known kind: {some(left_out.unknown)}")
     if head["probabilities"]:
         advice.append("the outputs look like probabilities; diagnose the logits, without the softmax")
     return verdict, tuple(advice)
@@ -67,37 +72,14 @@ def _verdict(
         )
     if phase is None:
         return f"{_stopped(table)} {start}", [again]
-    stages, factor = len(table), total / math.log(10)
-    scale = stages / abs(total) if total else math.inf
-    over = f"over {stages} stages the squared gradient {{}} by 10^{abs(factor):.1f} towards the inputs"
-    advice = []
+    how = "grows" if total > 0 else "shrinks"
+    by = f"10^{abs(total) / math.log(10):.1f}"
+    growth = f"over {len(table)} stages the squared gradient {how} by {by} towards the inputs"
     if phase is Phase.EDGE:
-        how = "grows" if total > 0 else "shrinks"
-        verdict = f"Gradients keep their size, as on the edge of chaos: {over.format(how)}. Its start lets it train. "
-        if total > DEPTH_SCALES:
-            verdict = (
-                f"Gradients grow no faster than norms make them: {over.format(how)}. With skip connections that is "
-                "harmless; a deep network without them wants a warm-up or small steps. "
-            )
-        if head["max_fraction"] > 0.5 + 0.5 / n_classes:
-            verdict += "It starts deeply biased, which is common there and does no harm: training undoes it first. "
-            advice.append("to begin with even guesses and the same body: head_bias.center_head_(model, inputs)")
+        verdict, advice = _healthy(growth, total, head)
     else:
-        how, why = ("shrinks", "vanish") if phase is Phase.ORDERED else ("grows", "explode")
-        outlook = "hardly train" if abs(total) > 3 * DEPTH_SCALES else "train late, if at all,"
-        verdict = (
-            f"Gradients {why} ({phase.label}): {over.format(how)}, a factor e every {scale:.2g} stages. Networks train "
-            f"up to about {DEPTH_SCALES} times that depth, here {DEPTH_SCALES * scale:.0f} stages: it will {outlook} "
-            "as it is. "
-        )
-        off = _off_the_edge(weights)
-        if off or odd.any():
-            advice += [again, *off]
-        else:
-            advice.append(
-                "the weights are on the edge already; what is left comes from few units, padding, layers used several "
-                "times or functions of no known kind: try another seed, wider layers, skip connections or a norm"
-            )
+        verdict, off = _ill(growth, len(table) / abs(total), phase, total), _off_the_edge(weights)
+        advice = [again, *off] if off or odd.any() else [_ALREADY]
     if head["q"] > 100:
         advice.append(f"its logits are large (q = {head['q']:.3g}), and so is the first loss: scale the head down")
     imbalance = table["imbalance"].iloc[0]
@@ -107,6 +89,33 @@ def _verdict(
             "gradient of the others, so that the first steps are about the bias"
         )
     return verdict + start, advice
+
+
+def _healthy(growth: str, total: float, head: dict[str, Any]) -> tuple[str, list[str]]:
+    """Of a network whose gradient keeps its size, or grows as norms make it."""
+    if total > DEPTH_SCALES:
+        verdict = (
+            f"Gradients grow no faster than norms make them: {growth}. With skip connections that is harmless; a deep "
+            "network without them wants a warm-up or small steps. "
+        )
+    else:
+        verdict = f"Gradients keep their size, as on the edge of chaos: {growth}. Its start lets it train. "
+    if head["max_fraction"] <= 0.5 + 0.5 / head["n_classes"]:
+        return verdict, []
+    return (
+        f"{verdict}It starts deeply biased, which is common there and does no harm: training undoes it first. ",
+        ["to begin with even guesses and the same body: head_bias.center_head_(model, inputs)"],
+    )
+
+
+def _ill(growth: str, scale: float, phase: Phase, total: float) -> str:
+    """Of a network whose gradient changes by a factor e every `scale` stages, and by too many of them in all."""
+    why = "vanish" if phase is Phase.ORDERED else "explode"
+    outlook = "hardly train" if abs(total) > 3 * DEPTH_SCALES else "train late, if at all,"
+    return (
+        f"Gradients {why} ({phase.label}): {growth}, a factor e every {scale:.2g} stages. Networks train up to about "
+        f"{DEPTH_SCALES} times that depth, here {DEPTH_SCALES * scale:.0f} stages: it will {outlook} as it is. "
+    )
 
 
 def _stopped(table: pd.DataFrame) -> str:
@@ -145,7 +154,3 @@ def _off_the_edge(weights: pd.DataFrame) -> list[str]:
         f"{math.exp(off.median()):.2g}; farthest {one['layer']!r}, which {fed}: sigma_w2 = {one['sigma_w2']:.3g}, "
         f"{one['edge']:.3g} on the edge"
     ]
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -30,6 +30,14 @@ def compare(
     return [Measurement(f"{label} {layer}", *row) for layer, *row in rows]
 
 
+def normal_error(std_error: float, freedom: float) -> float:
+    """The error of a normal law that is as sure as a standard error with these degrees of freedom.
+
+    Two of them are half of the interval of Student's t that is as sure as two of a normal law (95.4 %).
+    """
+    return float(std_error * t.ppf(ndtr(2), freedom) / 2)
+
+
 def over_seeds(
     name: str, values: ArrayLike, *, expected: float | None = None, rounding: float = 0.0, note: str = ""
 ) -> Measurement:
@@ -38,15 +46,14 @@ def over_seeds(
     values: (n,), n >= 2, one a seed; for a difference between two runs, the differences seed by seed.
     rounding: spacing of the values, where they are known on a grid only, as learning times are on that of the
         evaluations; it adds the error of a difference of two rounded numbers, spacing / sqrt(6), in quadrature.
-    Two of these errors are half of the interval of Student's t that is as sure as two of a normal law (95.4 %): for
-    n = 3 one is 2.26 times the standard error of the mean, for n = 10 1.2 times.
+    It is `normal_error`: for n = 3 2.26 times the standard error of the mean, for n = 10 1.2 times.
     Raises ParameterError for fewer than two values.
     """
     values = np.asarray(values, dtype=float)
     n = values.size
     if n < 2:
         raise ParameterError(f"values={values.tolist()} of {name!r}: an error over seeds needs two or more.")
-    error = np.hypot(values.std(ddof=1) / np.sqrt(n) * t.ppf(ndtr(2), n - 1) / 2, rounding / np.sqrt(6))
+    error = np.hypot(normal_error(values.std(ddof=1) / np.sqrt(n), n - 1), rounding / np.sqrt(6))
     told = ", ".join(filter(None, [note, f"{n} seeds"]))
     return Measurement(name, float(values.mean()), float(error), expected, told)
 

@@ -27,7 +27,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.gains import edge_of_chaos, residual_factors
 from igbrepro.plotting import PHASE_COLORS, panels
 from igbrepro.theory import Phase
-from igbrepro.tracing import WEIGHTED, Node, Trace, batch_of, batch_statistics, evaluating, fresh_norms, trace
+from igbrepro.tracing import Node, Trace, batch_of, fresh_norms, trace, undisturbed
 
 BATCH_NORM_GROWTH = math.log(math.pi / (math.pi - 1))  # of squared gradients, a normalised ReLU layer; Yang et al. 2019
 _COLUMNS = 76  # of printed text
@@ -142,28 +142,25 @@ def diagnose(
     x = batch_of(inputs, model)
     by_batch = model if model.training else fresh_norms(model)
     kept: list[tuple[Node, Tensor]] = []
-    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []), evaluating(model):
+    with undisturbed(model, by_batch):
         torch.manual_seed(seed)
-        with batch_statistics(by_batch):
-            outline, _ = trace(model, x[:2])
-            trunk = {node.index: node.kind for node in _stages(outline)}
+        outline, _ = trace(model, x[:2])
+        trunk = {node.index: node.kind for node in _stages(outline)}
 
-            def keep(node: Node, tensor: Tensor) -> Tensor:
-                if trunk.get(node.index) != node.kind:
-                    return tensor
-                kept.append((node, tensor if tensor.requires_grad else tensor.requires_grad_()))
-                return tensor.clone()  # for what comes after, which may work in place
+        def keep(node: Node, tensor: Tensor) -> Tensor:
+            if trunk.get(node.index) != node.kind:
+                return tensor
+            kept.append((node, tensor if tensor.requires_grad else tensor.requires_grad_()))
+            return tensor.clone()  # for what comes after, which may work in place
 
-            with torch.enable_grad():
-                found, output = trace(model, x, measure=True, on_tensor=keep)
-            logits = _logits(output, len(x))
-            if [node.kind for node in found.nodes] != [node.kind for node in outline.nodes]:
-                raise ParameterError(
-                    "model: goes other ways with two inputs than with all; its stages cannot be compared."
-                )
-            if not kept:
-                raise ParameterError("model: its output does not depend on the inputs through any layer it shows.")
-            return _diagnosis(model, found, kept, logits, labels, seed)
+        with torch.enable_grad():
+            found, output = trace(model, x, measure=True, on_tensor=keep)
+        logits = _logits(output, len(x))
+        if [node.kind for node in found.nodes] != [node.kind for node in outline.nodes]:
+            raise ParameterError("model: goes other ways with two inputs than with all; its stages cannot be compared.")
+        if not kept:
+            raise ParameterError("model: its output does not depend on the inputs through any layer it shows.")
+        return _diagnosis(model, found, kept, logits, labels, seed)
 
 
 def _logits(output: Any, n: int) -> Tensor:
@@ -218,7 +215,7 @@ def _diagnosis(
         table["chi"] = np.append(mean[:-1] / mean[1:], np.nan)
         table["imbalance"] = disfavoured.mean(1) / favoured.mean(1)
     growth = _growth(table, [node for node, _ in kept])
-    scales = _scale(np.array(growth)), _scale(-np.diff(np.log(1 - np.minimum(table["c"], 1 - 1e-12))))
+    scales = _scale(growth), _scale(-np.diff(np.log(1 - np.minimum(table["c"], 1 - 1e-12))))
     layers = _weights(model, found)
     total = float(np.sum(growth))
     normed = any(node.kind == "norm" for node in found.nodes)
@@ -287,7 +284,7 @@ def _weights(model: nn.Module, found: Trace) -> pd.DataFrame:
     for name, node in found.layers().items():
         module = model.get_submodule(name)
         weight = module.in_proj_weight if isinstance(module, nn.MultiheadAttention) else module.weight
-        if weight is None or not isinstance(module, WEIGHTED):
+        if weight is None:
             continue
         try:
             edge = edge_of_chaos(node.given)[0] if node.given else math.nan

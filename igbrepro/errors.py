@@ -1,5 +1,14 @@
 """The errors a user of igbrepro can meet; each message names the argument, its value and the remedy."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def some(names: Sequence[str]) -> str:
+    """The first five names, and how many more there are, for a message."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
 
 class IgbreproError(Exception):
     """Base class: `except IgbreproError` catches everything this package raises on purpose."""

@@ -10,8 +10,6 @@ chaos remains on it.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -22,7 +20,7 @@ from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
 from igbrepro.errors import ParameterError
-from igbrepro.tracing import batch_statistics, evaluating
+from igbrepro.tracing import undisturbed
 
 Model = TypeVar("Model", bound=nn.Module)
 Array = NDArray[np.float64]
@@ -145,7 +143,7 @@ class _Head:
         self.bias.copy_(self._before)
 
     def _run(self) -> Array:
-        with evaluating(self._model), batch_statistics(self._model), _random_state(self._inputs.device):
+        with undisturbed(self._model, self._model):
             logits = self._model(self._inputs)
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -154,13 +152,6 @@ class _Head:
         if not np.isfinite(values).all():
             raise ParameterError("model: its logits are not finite on these inputs.")
         return values
-
-
-@contextlib.contextmanager
-def _random_state(device: torch.device) -> Iterator[None]:
-    """Give torch's generators their state back, for models that draw numbers even in eval mode."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
 
 
 def _checked_prior(prior: ArrayLike, n_classes: int, of: str) -> Array:

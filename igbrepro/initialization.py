@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 from torchvision.models import vision_transformer
 
-from igbrepro.errors import ParameterError
+from igbrepro.errors import ParameterError, some
 from igbrepro.gains import edge_of_chaos, residual_factors
 from igbrepro.layers import torch_activation
 from igbrepro.network import InitSpec
@@ -30,6 +31,15 @@ STARTED = (
     *(_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.PReLU),
     *(vision_transformer.VisionTransformer, vision_transformer.Encoder),
 )
+
+
+@contextlib.contextmanager
+def seeded_by(generator: torch.Generator | None) -> Iterator[None]:
+    """For layers that draw from torch's global state: seed it by `generator`, and give it back; None leaves it."""
+    with torch.random.fork_rng(devices=[], enabled=generator is not None):
+        if generator is not None:
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        yield
 
 
 def check_init(init: InitSpec | str) -> InitSpec | str:
@@ -88,14 +98,11 @@ def initialize_(
     unknown = _without_rule(model)
     if unknown and others == "raise":
         raise ParameterError(
-            f"model: no rule to draw {_some(unknown)}; linear, convolutional, attention and normalisation layers "
+            f"model: no rule to draw {some(unknown)}; linear, convolutional, attention and normalisation layers "
             'are known. others="keep" leaves these parameters as they are.'
         )
     plan = _plan(model, activation, sigma_b2, example_input, others) if scheme in TRACED else None
-    seeded = scheme == "default" and generator is not None
-    with torch.random.fork_rng(devices=[], enabled=seeded):
-        if seeded:
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    with seeded_by(generator if scheme == "default" else None):
         for module in model.modules():
             if not isinstance(module, WEIGHTED):
                 _start(module, generator)
@@ -151,11 +158,6 @@ def _draw(module: nn.Module, draw: Draw, sigma_w2: float, sigma_b2: float, gener
             _normal_(bias, sigma_b2, generator)
 
 
-def _some(names: list[str]) -> str:
-    """The first five names."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
 class _Plan(NamedTuple):
     """What a run of the model shows before anything is drawn.
 
@@ -194,7 +196,7 @@ def _plan(
     left = [name for name in names if name not in feeds]
     if left and others == "raise":
         raise ParameterError(
-            f"model: a run on example_input{failed} does not show what feeds {_some(left)}; say so, as in "
+            f"model: a run on example_input{failed} does not show what feeds {some(left)}; say so, as in "
             f'activation={{{left[0]!r}: "relu"}}, or leave them as they are with others="keep".'
         )
     for name, given in feeds.items():

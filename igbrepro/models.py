@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from igbrepro import image_models
 from igbrepro.architectures import Architecture, CNNSpec, ResNetSpec, ViTSpec
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import check_init, initialize_
+from igbrepro.initialization import check_init, initialize_, seeded_by
 from igbrepro.layers import ActivationLayer, PoolLayer, ResidualBlock
 from igbrepro.network import InitSpec, NetworkSpec
 
@@ -34,9 +34,7 @@ def build(spec: Spec, init: InitSpec | str = "default", generator: torch.Generat
         with torch.device("meta"):  # so that nothing is drawn twice
             model = make(spec)
         return initialize_(model.to_empty(device="cpu"), init, generator=generator)
-    with torch.random.fork_rng(devices=[], enabled=generator is not None):
-        if generator is not None:
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    with seeded_by(generator):
         return make(spec)
 
 

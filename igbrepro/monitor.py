@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from igbrepro import metrics
 from igbrepro.diagnostics import signal
 from igbrepro.errors import ParameterError
-from igbrepro.tracing import batch_statistics, evaluating, fresh_norms
+from igbrepro.tracing import fresh_norms, undisturbed
 
 
 class BiasMonitor:
@@ -220,13 +220,7 @@ def _logits(model: nn.Module, inputs: Tensor, of_inputs: bool) -> Tensor:
     """One forward pass that leaves no trace: (n, n_classes), on the CPU."""
     first = next(itertools.chain(model.parameters(), model.buffers()), inputs)
     floats = inputs.is_floating_point() and first.is_floating_point()  # and no token numbers
-    kind = first.device.type if first.device.type in ("cuda", "xpu") else "cuda"  # of those random numbers
-    devices = [first.device] if first.device.type == kind else []
-    with (
-        evaluating(model),
-        batch_statistics(model if of_inputs else fresh_norms(model)),
-        torch.random.fork_rng(devices, device_type=kind),
-    ):
+    with undisturbed(model, model if of_inputs else fresh_norms(model)):
         out = model(inputs.to(first.device, first.dtype if floats else inputs.dtype))
     logits = getattr(out, "logits", out)
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__

@@ -7,6 +7,7 @@ called it. No list of activations is kept: a function of one tensor that acts on
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -134,7 +135,7 @@ class Trace:
         return found
 
 
-def _carrier(parents: tuple[Node, ...]) -> Node:
+def carrier(parents: tuple[Node, ...]) -> Node:
     """Of the operands of a call the one that is the signal: the largest; of equals, as x and its gate, the first."""
     return max(parents, key=lambda node: (math.prod(node.shape), -node.index))
 
@@ -232,6 +233,19 @@ def fresh_norms(model: nn.Module) -> nn.ModuleList:
 
 
 @contextlib.contextmanager
+def undisturbed(model: nn.Module, by_batch: nn.Module) -> Iterator[None]:
+    """Eval mode, with batch statistics in the norms of `by_batch`; modes, buffers and random numbers are given back.
+
+    Random numbers are those of the CPU and of the model's device, for models that draw some even in eval mode.
+    """
+    first = next(itertools.chain(model.parameters(), model.buffers()), torch.empty(0))
+    kind = first.device.type if first.device.type in ("cuda", "xpu") else "cuda"
+    devices = [first.device] if first.device.type == kind else []
+    with torch.random.fork_rng(devices, device_type=kind), evaluating(model), batch_statistics(by_batch):
+        yield
+
+
+@contextlib.contextmanager
 def _slow_attention() -> Iterator[None]:
     """Keep torch's attention layers on the path that their own code describes."""
     before = torch.backends.mha.get_fastpath_enabled()
@@ -313,7 +327,7 @@ class _Tracer(TorchFunctionMode):
         owner = next((self.owners[id(t)] for t in given if id(t) in self.owners), None) if func in _APPLY else None
         if (not parents and owner is None) or func.__name__.startswith(_CONSTANTS):  # such as the masks of attention
             return func(*args, **kwargs)
-        feeds = _carrier(parents).feeds if parents else ()
+        feeds = carrier(parents).feeds if parents else ()
         if owner is not None and self.on_layer is not None:
             self.on_layer(Node("layer", len(self.order), owner[0], "", parents, given=feeds), owner[1])
         known = func in _APPLY or func in _NORMS or len(parents) != 1 or "dropout" in func.__name__
@@ -355,7 +369,7 @@ class _Tracer(TorchFunctionMode):
         elif node.op == "pad" or "dropout" in node.op:  # neither is a matter of the signal inside
             node.feeds = feeds
         else:
-            before = _carrier(node.parents).mean_square
+            before = carrier(node.parents).mean_square
             share = node.mean_square / before if before else math.nan
             share = share if math.isfinite(share) else 1.0
             node.feeds = tuple(replace(feed, share=feed.share * share) for feed in feeds)

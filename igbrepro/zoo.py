@@ -13,17 +13,17 @@ import pandas as pd
 import torch
 import torchvision
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
-from scipy.stats import permutation_test, t
+from scipy.stats import permutation_test
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
+from igbrepro.comparisons import normal_error
 from igbrepro.diagnosis import diagnose
 from igbrepro.diagnostics import signal
 from igbrepro.errors import ParameterError
 from igbrepro.heads import OneNumberLaw, matrix_law, max_fractions
-from igbrepro.tracing import Node, batch_statistics, evaluating, trace
+from igbrepro.tracing import Node, batch_statistics, carrier, evaluating, trace
 
 
 def catalogue() -> pd.DataFrame:
@@ -158,7 +158,7 @@ def _before(head: Node) -> tuple[list[Node], Node]:
     found, node = [], head.parents[0]
     while node.kind in ("activation", "pool", "join", "other"):
         found.append(node)
-        node = max(node.parents, key=lambda parent: math.prod(parent.shape))
+        node = carrier(node.parents)
     return found[::-1], node
 
 
@@ -300,9 +300,9 @@ def contrast(values: pd.Series, chosen: pd.Series, families: pd.Series) -> Contr
     if parts.sum() == 0:
         return Contrast(difference, 0.0, math.nan, len(a), len(b))
     freedom = parts.sum() ** 2 / (parts**2 / [len(a) - 1, len(b) - 1]).sum()
-    error = math.sqrt(parts.sum()) * t.ppf(ndtr(2), freedom) / 2
+    error = normal_error(math.sqrt(parts.sum()), freedom)
     p = permutation_test((a, b), lambda x, y, axis: x.mean(axis) - y.mean(axis), vectorized=True, n_resamples=np.inf)
-    return Contrast(difference, float(error), float(p.pvalue), len(a), len(b))
+    return Contrast(difference, error, float(p.pvalue), len(a), len(b))
 
 
 def sortable(frame: pd.DataFrame, label: str) -> str:

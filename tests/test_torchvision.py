@@ -5,6 +5,7 @@ import pytest
 import torch
 from torchvision import models
 
+from igbrepro import zoo
 from igbrepro.diagnosis import diagnose
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import initialize_
@@ -14,17 +15,9 @@ OWN_PARAMETERS = ("convnext", "swin", "maxvit")  # layer scales and tables of po
 
 
 def smallest(name):
-    """A fresh model with 10 classes and two inputs of a size that it takes."""
-    settings, size = {}, 64
-    if name.startswith("vit"):
-        size = settings["image_size"] = 2 * int(name.split("_")[-1])
-    if name in ("googlenet", "inception_v3"):
-        settings["init_weights"] = False
-    size = {"inception_v3": 299, "maxvit_t": 224}.get(name, size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = models.get_model(name, num_classes=10, **settings)
-    return model, torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    """A fresh model with 10 classes and two inputs of a size that it takes, Inception's auxiliary head included."""
+    side = 299 if name == "inception_v3" else zoo.image_side(name, 64)
+    return zoo.fresh(name, side, 0, 10), torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -78,7 +78,7 @@ def design(
     low, high = scan[crossings[-1]], scan[crossings[-1] + 1]
 
     def excess(sigma_b2: float) -> float:
-        return float(_gamma(line.one_minus_c(sigma_b2))) - target
+        return float(line.gamma(sigma_b2)) - target
 
     if low == 0:
         return line.at(brentq(excess, low, high, xtol=1e-30, rtol=1e-14, maxiter=1000))
@@ -130,21 +130,21 @@ class _Line:
             there &= np.abs(field.fixed_point(path.q[0]).chi - 1) < EDGE_TOLERANCE
         return sigma_w2, path, there
 
-    def one_minus_c(self, sigma_b2: ArrayLike) -> np.ndarray:
-        """1 - c of the logits; nan off the edge."""
+    def gamma(self, sigma_b2: ArrayLike) -> np.ndarray:
+        """gamma of the logits; nan off the edge."""
         _, path, there = self.points(sigma_b2)
-        return np.where(there, path.one_minus_c[-1], np.nan)
+        return np.where(there, _gamma(path), np.nan)
 
     def scan(self) -> tuple[np.ndarray, np.ndarray]:
         """The sigma_b2 of the scan at which there is an edge, and their gamma >= 0."""
-        s = self.one_minus_c(_SCAN)
-        there = ~np.isnan(s)
+        gammas = self.gamma(_SCAN)
+        there = ~np.isnan(gammas)
         if not there.any():
             raise ParameterError(
                 f"activation={self.activation.name!r}: {self} has no edge of chaos at which networks stay, for any "
                 f"sigma_b2 up to {LARGEST_SIGMA_B2:g}; take another activation or pool."
             )
-        return _SCAN[there], _gamma(s[there])
+        return _SCAN[there], gammas[there]
 
     def with_least(self, sigma_b2: np.ndarray, gammas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A scan with the point of least gamma put in, if that lies between two of its points (or beyond its ends)."""
@@ -155,8 +155,8 @@ class _Line:
         low, high = np.log(_SCAN[max(k - 1, 1)]), np.log(_SCAN[min(k + 1, len(_SCAN) - 1)])
 
         def height(log_sigma_b2: float) -> float:
-            s = float(self.one_minus_c(np.exp(log_sigma_b2)))
-            return np.inf if np.isnan(s) else float(_gamma(s))
+            gamma = float(self.gamma(np.exp(log_sigma_b2)))
+            return np.inf if np.isnan(gamma) else gamma
 
         found = minimize_scalar(height, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
         if found.fun >= gammas[least]:
@@ -169,15 +169,13 @@ class _Line:
         sigma_w2, path, _ = self.points(sigma_b2)
         return Design(
             self.activation, self.depth, self.pool, float(sigma_w2), float(sigma_b2),
-            float(_gamma(path.one_minus_c[-1])), float(path.q[-1]),
+            float(_gamma(path)), float(path.q[-1]),
         )  # fmt: skip
 
 
-def _gamma(one_minus_c: ArrayLike) -> np.ndarray:
-    """c / (1 - c); 0 where c is too small to be told from rounding."""
-    s = np.asarray(one_minus_c, dtype=float)
-    with np.errstate(divide="ignore"):
-        return np.where(1 - s < ROUNDING, 0.0, np.divide(1 - s, s))
+def _gamma(path: Trajectory) -> np.ndarray:
+    """gamma of the logits; 0 where their c is too small to be told from rounding."""
+    return np.where(path.c[-1] < ROUNDING, 0.0, path.gamma[-1])
 
 
 def sigma_w2_for_gamma(
