@@ -12,14 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-from igbrepro.sources import imported_files, load_preset, notebook_inputs, parameters_key, register_digest
-from igbrepro.staging import failure_report, forget_fallbacks, repository_url, time_needed
+from igbrepro.publishing.chapters import imported_files, load_preset, needs_digest, notebook_inputs, notebook_path, parameters_key, record_path
+from igbrepro.publishing.stage import failure_report, forget_fallbacks, repository_url, time_needed
 
 PRESET = config.get("preset", "laptop")
 OUT = Path(config.get("out", f"build/{PRESET}")).as_posix()
 NOTEBOOKS = config.get("notebooks", "notebooks")
 ENTRIES = load_preset(PRESET, NOTEBOOKS)
 EXECUTED = f"{OUT}/src/notebooks"
+RAN = [str(notebook_path(name, EXECUTED)) for name in ENTRIES]
+RECORDS = [str(record_path(path)) for path in RAN]
+CLAIMS = sorted(str(path) for path in Path(NOTEBOOKS).glob("ch*/*") if path.name in ("claims.py", "expected.yml"))
 GENERATED = f"{OUT}/src/book/generated"
 IGBREPRO = f"PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
 BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and path.suffix != ".pyc")
@@ -33,8 +36,13 @@ def code(*modules):
     return sorted({str(file) for path in paths for file in [path, *imported_files(path)] if file.suffix == ".py"})
 
 
+def name(wildcards):
+    return f"ch{wildcards.number}_{wildcards.stem}"
+
+
 wildcard_constraints:
-    name="|".join(map(re.escape, ENTRIES)) or "none",
+    number=r"\d+",
+    stem="|".join(re.escape(chapter.partition("_")[2]) for chapter in ENTRIES),
 
 
 onstart:
@@ -50,10 +58,10 @@ onerror:
 
 rule html:
     input:
-        expand(f"{EXECUTED}/{{name}}.ipynb", name=ENTRIES),
+        RAN,
         expand(f"{GENERATED}/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"]),
         BOOK,
-        code("staging"),
+        code("publishing/stage"),
         [f"{OUT}/register.txt"] if PRESET == "laptop" else [],
     output:
         f"{OUT}/html/index.html",
@@ -67,30 +75,31 @@ rule html:
 
 rule executed:
     input:
-        expand(f"{EXECUTED}/{{name}}.record.json", name=ENTRIES),
+        RECORDS,
 
 
 rule notebook:
     input:
-        lambda wildcards: [str(path) for path in notebook_inputs(wildcards.name, NOTEBOOKS)],
+        lambda wildcards: [str(path) for path in notebook_inputs(name(wildcards), NOTEBOOKS)],
     output:
-        notebook=f"{EXECUTED}/{{name}}.ipynb",
-        record=f"{EXECUTED}/{{name}}.record.json",
+        notebook=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.ipynb",
+        record=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.record.json",
     log:
-        f"{OUT}/log/{{name}}.ipynb",
-    priority: lambda wildcards: ENTRIES[wildcards.name].minutes  # the longest first, so that no core waits for it
+        f"{OUT}/log/ch{{number}}_{{stem}}.ipynb",
+    priority: lambda wildcards: ENTRIES[name(wildcards)].minutes  # the longest first, so that no core waits for it
     params:
-        parameters=lambda wildcards: parameters_key(ENTRIES[wildcards.name]),
-        claims=lambda wildcards: register_digest(wildcards.name),
+        parameters=lambda wildcards: parameters_key(ENTRIES[name(wildcards)]),
+        claims=lambda wildcards: needs_digest(name(wildcards), NOTEBOOKS),
         versions=[version(package) for package in ("numpy", "scipy", "torch")],
     shell:
-        "{IGBREPRO} run {wildcards.name} --preset {PRESET} --notebooks {NOTEBOOKS} --out {EXECUTED} --log {log}"
+        "{IGBREPRO} run ch{wildcards.number}_{wildcards.stem} --preset {PRESET} --notebooks {NOTEBOOKS} --out {EXECUTED} --log {log}"
 
 
 rule register:
     input:
         rules.executed.input,
-        code("claims"),
+        code("publishing/stage"),
+        CLAIMS,
     output:
         f"{OUT}/register.txt",
     log:
@@ -102,7 +111,8 @@ rule register:
 rule pages:
     input:
         rules.executed.input,
-        code("pages", "staging"),
+        code("publishing/pages"),
+        CLAIMS,
     output:
         expand(f"{GENERATED}/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"]),
     log:

@@ -18,8 +18,9 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and torch are loaded, here a
 import numpy as np
 import pandas as pd
 
-from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.simulation import gaussian_inputs, simulate_ensemble
+from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import MLPSpec
 
 VALUES, NETWORKS, LIMIT_MINUTES, LIMIT_GIB = 20, 10, 20, 4
 
@@ -29,7 +30,7 @@ def one_value(sigma_w2, sigma_b2, spec, n_inputs, n_networks):
     start, processor = time.perf_counter(), time.process_time()
     inputs = gaussian_inputs(n_inputs, spec.input_size, seed=0)
     init = InitSpec(float(sigma_w2), sigma_b2)
-    result = simulate_ensemble(spec, init, inputs, n_networks=n_networks, seed=1)
+    result = simulate(spec, init, inputs, n_networks=n_networks, seed=1)
     q0 = init.sigma_w2 + init.sigma_b2
     theory = spec.mean_field(init).trajectory(spec.depth, q0=q0, c0=init.sigma_b2 / q0)
     return {
@@ -51,7 +52,7 @@ def main():
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
 
-    spec, n_inputs = NetworkSpec(options.activation, depth=100, width=10_000), 100
+    spec, n_inputs = MLPSpec(options.activation, depth=100, width=10_000), 100
     run = partial(one_value, sigma_b2=options.sigma_b2, spec=spec, n_inputs=n_inputs, n_networks=options.networks)
     start = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:

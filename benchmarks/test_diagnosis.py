@@ -11,13 +11,12 @@ import torch
 import torchvision
 from torch.nn import functional as F
 
-from igbrepro.architectures import CNNSpec
 from igbrepro.diagnosis import diagnose
-from igbrepro.models import build
-from igbrepro.network import InitSpec, NetworkSpec
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import CNNSpec, MLPSpec, build
 
 MODELS = {
-    "mlp 50 x 512": (lambda: build(NetworkSpec("relu", 50, 512, 10), InitSpec(2.0)), (784,)),
+    "mlp 50 x 512": (lambda: build(MLPSpec("relu", 50, 512, 10), InitSpec(2.0)), (784,)),
     "cnn 20 x 32": (lambda: build(CNNSpec("relu", 20, 32), InitSpec(2.0)), (3, 32, 32)),
     "resnet18": (lambda: torchvision.models.resnet18(num_classes=10), (3, 64, 64)),
     "mobilenet_v3": (lambda: torchvision.models.mobilenet_v3_small(num_classes=10), (3, 64, 64)),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.simulation import gaussian_inputs, simulate_ensemble
+from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import MLPSpec
 
 WIDTH, N_INPUTS = 10_000, 100
 EDGE = {"tanh": InitSpec(1.986073, 0.1), "relu": InitSpec(2.0)}
@@ -33,9 +34,9 @@ def one_thread():
 
 def seconds_a_layer(activation, inputs, method, layers):
     """A whole network, statistics and heads included, with as many features as nodes, so that its layers are alike."""
-    spec = NetworkSpec(activation, depth=layers - 1, width=WIDTH, input_shape=(WIDTH,))
+    spec = MLPSpec(activation, depth=layers - 1, width=WIDTH, input_shape=(WIDTH,))
     start = time.process_time()
-    simulate_ensemble(spec, EDGE[activation], inputs, n_networks=1, seed=0, method=method)
+    simulate(spec, EDGE[activation], inputs, n_networks=1, seed=0, method=method)
     return (time.process_time() - start) / layers
 
 
@@ -54,8 +55,8 @@ def test_layer_is_forty_times_faster_than_dense_weights(benchmark, inputs, activ
 
 @pytest.mark.parametrize(("width", "n_inputs"), [(100, 20), (1000, 100), (10_000, 100)])
 def test_network_of_twenty_layers(benchmark, width, n_inputs):
-    spec = NetworkSpec("tanh", depth=19, width=width)
+    spec = MLPSpec("tanh", depth=19, width=width)
     x = gaussian_inputs(n_inputs, 784, seed=0)
     benchmark.pedantic(
-        simulate_ensemble, args=(spec, EDGE["tanh"], x), kwargs={"n_networks": 1, "seed": 0}, rounds=5, warmup_rounds=1
+        simulate, args=(spec, EDGE["tanh"], x), kwargs={"n_networks": 1, "seed": 0}, rounds=5, warmup_rounds=1
     )

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from igbrepro import data, training
-from igbrepro.architectures import CNNSpec, ResNetSpec
-from igbrepro.models import build
-from igbrepro.network import InitSpec, NetworkSpec
+from igbrepro.data import datasets as data
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, build
+from igbrepro.training import training as training
 
 INIT = InitSpec(1.986073, 0.1)  # tanh at the edge
 BATCH = 100
@@ -54,7 +54,7 @@ def alternate(functions, rounds=5):
 
 @pytest.mark.parametrize(("depth", "width", "steps"), [(100, 200, 20), (4, 64, 500)], ids=["deep", "tiny"])
 def test_overhead_against_a_bare_loop(benchmark, dataset, depth, width, steps):
-    spec = NetworkSpec("tanh", depth, width)
+    spec = MLPSpec("tanh", depth, width)
     ours = partial(our_seconds, spec, dataset, steps)
     bare = partial(bare_seconds, spec, dataset, steps, fused=True)
     default = partial(bare_seconds, spec, dataset, steps)
@@ -109,7 +109,7 @@ def test_runs_side_by_side(benchmark, dataset):
     ("depth", "width", "steps", "gain"), [(100, 200, 8, 1.05), (10, 32, 100, 2)], ids=["deep", "tiny"]
 )
 def test_a_stack_is_faster_than_one_after_the_other(benchmark, dataset, depth, width, steps, gain):
-    networks = {"edge": (NetworkSpec("tanh", depth, width), INIT)}
+    networks = {"edge": (MLPSpec("tanh", depth, width), INIT)}
     settings = {"steps": steps, "n_eval": 100, "eval_points": [], "device": "cpu", "seeds": range(6)}
 
     def seconds(stack):
@@ -123,7 +123,7 @@ def test_a_stack_is_faster_than_one_after_the_other(benchmark, dataset, depth, w
 
 def test_evaluation_is_a_small_part_of_a_run(benchmark, dataset):
     """25 evaluations of 1,000 inputs, as the chapter takes them, against the 300 updates between them."""
-    spec = NetworkSpec("tanh", depth=100, width=200)
+    spec = MLPSpec("tanh", depth=100, width=200)
     evaluating = partial(our_seconds, spec, dataset, 0, n_eval=1000)
     updating = partial(bare_seconds, spec, dataset, 12, fused=True)
     one_evaluation, twelve_updates = alternate([evaluating, updating], rounds=3)

@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from igbrepro import sources
+from igbrepro.publishing import chapters as sources
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "igbrepro"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from igbrepro.data import load
-from igbrepro.plotting import use_style
+from igbrepro.figures import use_style
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "book" / "_assets" / "diagnosis.png"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from igbrepro import data_files
+from igbrepro.data import files as data_files
 
 PER_CLASS = {"train": 1_000, "test": 200}
 

@@ -13,10 +13,10 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.phase_figures import overview
-from igbrepro.plotting import use_style
-from igbrepro.simulation import gaussian_inputs, simulate_ensemble
+from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.figures import overview, use_style
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import MLPSpec
 from igbrepro.theory import TANH, Phase, critical_sigma_w2
 
 SEED, SIGMA_B2, DEPTH, WIDTH, N_INPUTS, N_NETWORKS = 12, 0.1, 100, 1000, 300, 12
@@ -31,10 +31,10 @@ def main(out: Path) -> None:
         Phase.PREJUDICE: 2.48,
         Phase.NEUTRALITY: 4.97,
     }
-    spec = NetworkSpec(TANH, depth=DEPTH, width=WIDTH)
+    spec = MLPSpec(TANH, depth=DEPTH, width=WIDTH)
     inputs = gaussian_inputs(N_INPUTS, spec.input_size, SEED, exact=True)
     results = {
-        phase: simulate_ensemble(
+        phase: simulate(
             spec, InitSpec(w2, SIGMA_B2), inputs, n_networks=N_NETWORKS, seed=SEED + phase, n_heads=WIDTH // 2,
             heads_at_every_layer=True,
         )

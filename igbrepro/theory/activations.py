@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import erf, ndtr
 
+from igbrepro.checks import finite
 from igbrepro.errors import ParameterError
-from igbrepro.theory.checks import finite
-from igbrepro.theory.hermite import Smooth
-from igbrepro.theory.kernels import Erf, Gelu, Kernel, PiecewiseLinear
+from igbrepro.theory.kernels.base import Kernel
+from igbrepro.theory.kernels.closed_forms import Erf, Gelu, PiecewiseLinear
+from igbrepro.theory.kernels.series import Smooth
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize.elementwise import find_minimum, find_root
 
+from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
-from igbrepro.theory.checks import finite, whole
-from igbrepro.theory.gaussian import expectation
-from igbrepro.theory.pooling import Pool, pooled_kernel
+from igbrepro.theory.pools.pool import Pool, pooled_kernel
+from igbrepro.theory.quadrature import expectation
 
 SMALLEST_Q = 1e-200  # below this phi is linear, and the correlation map is taken here
 MARGIN = 1e-12  # how far chi must exceed 1 for a correlation fixed point below 1
-
-
 MARCH = 1.5  # steps in log q of the search for a fixed point
 ROUNDING = 1e-14  # relative growth of q that cannot be told from none
 

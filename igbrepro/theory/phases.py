@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize.elementwise import find_root
 
+from igbrepro.checks import finite
 from igbrepro.errors import NoCommonEdge, ParameterError
 from igbrepro.theory.activations import Activation, get_activation
-from igbrepro.theory.checks import finite
-from igbrepro.theory.kernels import Kernel
+from igbrepro.theory.kernels.base import Kernel
 from igbrepro.theory.mean_field import FixedPoint, MeanField
-from igbrepro.theory.pooling import Pool, pooled_kernel
+from igbrepro.theory.pools.pool import Pool, pooled_kernel
 
 EDGE_TOLERANCE = 1e-6
 _LOG_Q = np.array_split(np.linspace(np.log(1e-20), np.log(1e4), 240), 12)

@@ -5,13 +5,7 @@ from scipy.special import expit
 from scipy.stats import halfnorm, norm
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory.class_errors import (
-    class_errors,
-    errors_of_networks,
-    mean_class_errors,
-    median_class_errors,
-    sampled_logits,
-)
+from igbrepro.theory import class_errors, errors_of_networks, mean_class_errors, median_class_errors, sampled_logits
 
 
 def square_error(centre, deviation):

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from igbrepro.architectures import CNNSpec
-from igbrepro.diagnostics import layer_table
 from igbrepro.errors import ParameterError
-from igbrepro.models import build
-from igbrepro.network import InitSpec
-from igbrepro.theory import AveragePool, MeanField
-from igbrepro.theory.convolution import conv_kernel
-from igbrepro.theory.data_kernel import data_kernel
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import CNNSpec, build
+from igbrepro.probes import layer_table
+from igbrepro.theory import AveragePool, MeanField, conv_kernel, data_kernel
 
 
 def pictures(n, *shape, seed=0):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from igbrepro.ensembles import gaussian_inputs, simulate
 from igbrepro.errors import ParameterError
-from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.simulation import gaussian_inputs, simulate_ensemble
-from igbrepro.theory import MeanField, get_activation
-from igbrepro.theory.data_kernel import data_kernel
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import MLPSpec
+from igbrepro.theory import MeanField, data_kernel, get_activation
 
 POINTS = [("relu", 2.0, 0.0), ("gelu", 1.8, 0.1), ("tanh", 1.7, 0.1), ("tanh", 9.0, 0.2), ("erf", 3.0, 0.05)]
 
@@ -38,10 +38,8 @@ def test_equal_norms_and_correlations_give_back_the_trajectory_and_the_theorem()
 
 def test_data_averages_of_finite_networks_with_unequal_inputs():
     x = gaussian_inputs(30, 60, seed=1, correlation=0.4, norm2=np.linspace(0.3, 2.0, 30))
-    spec, init = NetworkSpec("relu", 3, 400, input_shape=(60,)), InitSpec(2.0)
-    found = simulate_ensemble(
-        spec, init, x, n_networks=60, seed=2, n_heads=200, heads_at_every_layer=True, keep_layers=[1]
-    )
+    spec, init = MLPSpec("relu", 3, 400, input_shape=(60,)), InitSpec(2.0)
+    found = simulate(spec, init, x, n_networks=60, seed=2, n_heads=200, heads_at_every_layer=True, keep_layers=[1])
     want = data_kernel(spec.mean_field(init), x, 3)
     for name in ("q", "sigma_mu2", "sigma_y2"):
         table = found.summary(name)

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 
+from igbrepro.ensembles import gaussian_inputs, simulate
 from igbrepro.errors import ParameterError
-from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.simulation import gaussian_inputs, simulate_ensemble
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import MLPSpec
+from igbrepro.statistics import mean_max_of_counts
 from igbrepro.theory import (
     GELU,
+    LARGEST_SIGMA_B2,
     LEAKY_RELU,
+    RELU_KAPPA,
     AveragePool,
     ClassFraction,
     MaxPool,
@@ -17,12 +21,11 @@ from igbrepro.theory import (
     classify,
     critical_sigma_w2,
     design,
+    from_independent_inputs,
+    from_inputs,
     reachable_gamma,
+    width_gap,
 )
-from igbrepro.theory.design import LARGEST_SIGMA_B2, from_independent_inputs, from_inputs
-from igbrepro.theory.edge import RELU_KAPPA
-from igbrepro.theory.finite_data import mean_max_of_counts
-from igbrepro.theory.finite_width import width_gap
 
 GRID = np.append(0.0, np.geomspace(1e-7, 1e2, 46))
 
@@ -161,8 +164,8 @@ def test_simulated_networks_have_the_gamma_that_was_designed(activation, gammas,
     inputs = gaussian_inputs(n, 30, seed=1, correlation=rho, norm2=1.5, exact=True)
     for gamma in gammas:
         made = design(activation, depth, gamma, norm2=1.5, input_correlation=rho)
-        spec, init = NetworkSpec(activation, depth, width, input_shape=(30,)), InitSpec(made.sigma_w2, made.sigma_b2)
-        result = simulate_ensemble(spec, init, inputs, n_networks=600, seed=2, n_heads=100)
+        spec, init = MLPSpec(activation, depth, width, input_shape=(30,)), InitSpec(made.sigma_w2, made.sigma_b2)
+        result = simulate(spec, init, inputs, n_networks=600, seed=2, n_heads=100)
         q0 = 1.5 * init.sigma_w2 + init.sigma_b2
         gap = width_gap(spec.mean_field(init), depth, q0, (1.5 * rho * init.sigma_w2 + init.sigma_b2) / q0, n)
         found = result.summary("one_minus_c").iloc[-1]

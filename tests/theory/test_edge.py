@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory import ERF, GELU, RELU, TANH, MeanField, critical_sigma_w2
-from igbrepro.theory.edge import RELU_KAPPA, edge_beta, fit_power_law
+from igbrepro.statistics import fit_power_law
+from igbrepro.theory import ERF, GELU, RELU, RELU_KAPPA, TANH, MeanField, critical_sigma_w2, edge_beta
 
 
 def test_beta_of_tanh():

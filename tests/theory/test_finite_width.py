@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
+from igbrepro.ensembles import gaussian_inputs, simulate
 from igbrepro.errors import ParameterError
-from igbrepro.network import InitSpec, NetworkSpec
-from igbrepro.simulation import gaussian_inputs, simulate_ensemble
-from igbrepro.theory import LINEAR, RELU, TANH, MeanField
-from igbrepro.theory.edge import RELU_KAPPA
-from igbrepro.theory.finite_width import relu_gap_limit, width_gap
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import MLPSpec
+from igbrepro.theory import LINEAR, RELU, RELU_KAPPA, TANH, MeanField, relu_gap_limit, width_gap
 
 LAYERS = np.arange(1, 8)
 
@@ -47,11 +46,9 @@ def test_scale_does_not_matter_to_relu():
     [("relu", InitSpec(2.0), 10), ("gelu", InitSpec(2.0, 0.1), 6), ("tanh", InitSpec(2.5, 0.1), 6)],
 )
 def test_simulated_networks_miss_infinite_width_by_as_much(name, init, depth):
-    spec, n, q0 = NetworkSpec(name, depth=depth, width=100, input_shape=(20,)), 6, init.sigma_w2 + init.sigma_b2
+    spec, n, q0 = MLPSpec(name, depth=depth, width=100, input_shape=(20,)), 6, init.sigma_w2 + init.sigma_b2
     start = {"q0": q0, "c0": init.sigma_b2 / q0}
-    result = simulate_ensemble(
-        spec, init, gaussian_inputs(n, 20, seed=1, exact=True), n_networks=250, seed=5, n_heads=1
-    )
+    result = simulate(spec, init, gaussian_inputs(n, 20, seed=1, exact=True), n_networks=250, seed=5, n_heads=1)
     table, path = result.summary("one_minus_c"), spec.mean_field(init).trajectory(depth, **start)
     predicted = width_gap(spec.mean_field(init), depth, **start, n_inputs=n).gamma
     measured, error = 100 * (table["mean"] - path.one_minus_c), 100 * table["std_error"]

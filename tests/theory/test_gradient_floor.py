@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory import AveragePool, MaxPool, get_activation
-from igbrepro.theory.gradient_floor import aligned_slope, floor_per_overlap
+from igbrepro.theory import AveragePool, MaxPool, aligned_slope, floor_per_overlap, get_activation
 
 LEAKY = get_activation("leaky_relu(0.3)")
 

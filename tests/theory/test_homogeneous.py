@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory import RELU, AveragePool, MaxPool
-from igbrepro.theory.homogeneous import mean_gradient_profile, relu_window_gains
+from igbrepro.theory import RELU, AveragePool, MaxPool, mean_gradient_profile, relu_window_gains
 
 # g of a window (n, 2) and its gradient, written out.
 WINDOWS = {

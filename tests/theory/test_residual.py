@@ -6,8 +6,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory import TANH, MeanField
-from igbrepro.theory.residual import relu_residual_kappa, scaled_limit, sign_limit, tanh_gradient_law
+from igbrepro.theory import TANH, MeanField, relu_residual_kappa, scaled_limit, sign_limit, tanh_gradient_law
 
 
 def relu_map(c):

@@ -1,0 +1,48 @@
+"""Claims, the measured numbers that judge them, verdicts and records (no torch here)."""
+
+from igbrepro.claims.comparisons import (
+    closest_rival,
+    compare,
+    extremes,
+    farthest,
+    least_precise,
+    normal_error,
+    over_seeds,
+)
+from igbrepro.claims.judging import judge, rejudge
+from igbrepro.claims.measurement import Measurement, describe_data, format_number
+from igbrepro.claims.provenance import provenance
+from igbrepro.claims.record import RECORD_SUFFIX, Record, read_records
+from igbrepro.claims.rules import Claim, Decision, Rule, agrees, all_of, between, exact, greater
+from igbrepro.claims.verdict import VERDICT_MIME, Outcome, Verdict, notebook_verdicts
+
+__all__ = [
+    "Claim",
+    "Decision",
+    "Measurement",
+    "Outcome",
+    "RECORD_SUFFIX",
+    "Record",
+    "Rule",
+    "VERDICT_MIME",
+    "Verdict",
+    "agrees",
+    "all_of",
+    "between",
+    "closest_rival",
+    "compare",
+    "describe_data",
+    "exact",
+    "extremes",
+    "farthest",
+    "format_number",
+    "greater",
+    "judge",
+    "least_precise",
+    "normal_error",
+    "notebook_verdicts",
+    "over_seeds",
+    "provenance",
+    "read_records",
+    "rejudge",
+]

@@ -1,0 +1,98 @@
+"""Many measurements in two: the one farthest from theory, and the least precise one (no torch).
+
+A claim about dozens of numbers is judged by these two, with `agrees(..., max_z, resolution)`: the first says whether
+any of them contradicts theory, the second whether all of them are sharp enough for that to mean something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+from scipy.stats import t
+
+from igbrepro.claims.measurement import Measurement
+from igbrepro.errors import ParameterError
+
+
+def compare(
+    label: str, values: ArrayLike, errors: ArrayLike, expected: ArrayLike, at: ArrayLike | None = None
+) -> list[Measurement]:
+    """One measurement for each layer, named "label 3"; values, errors, expected: (n,).
+
+    at: the n layers, by default 0, 1, ...
+    """
+    values, errors, expected = (np.asarray(v, dtype=float) for v in (values, errors, expected))
+    layers = range(len(values)) if at is None else np.asarray(at)
+    rows = zip(layers, values, errors, expected, strict=True)
+    return [Measurement(f"{label} {layer}", *row) for layer, *row in rows]
+
+
+def normal_error(std_error: float, freedom: float) -> float:
+    """The error of a normal law that is as sure as a standard error with these degrees of freedom.
+
+    Two of them are half of the interval of Student's t that is as sure as two of a normal law (95.4 %).
+    """
+    return float(std_error * t.ppf(ndtr(2), freedom) / 2)
+
+
+def over_seeds(
+    name: str, values: ArrayLike, *, expected: float | None = None, rounding: float = 0.0, note: str = ""
+) -> Measurement:
+    """The mean over a few seeds, with an error that rules may take for that of a normal law.
+
+    values: (n,), n >= 2, one a seed; for a difference between two runs, the differences seed by seed.
+    rounding: spacing of the values, where they are known on a grid only, as learning times are on that of the
+        evaluations; it adds the error of a difference of two rounded numbers, spacing / sqrt(6), in quadrature.
+    It is `normal_error`: for n = 3 2.26 times the standard error of the mean, for n = 10 1.2 times.
+    Raises ParameterError for fewer than two values.
+    """
+    values = np.asarray(values, dtype=float)
+    n = values.size
+    if n < 2:
+        raise ParameterError(f"values={values.tolist()} of {name!r}: an error over seeds needs two or more.")
+    error = np.hypot(normal_error(values.std(ddof=1) / np.sqrt(n), n - 1), rounding / np.sqrt(6))
+    told = ", ".join(filter(None, [note, f"{n} seeds"]))
+    return Measurement(name, float(values.mean()), float(error), expected, told)
+
+
+def closest_rival(name: str, leads: Sequence[Measurement]) -> list[Measurement]:
+    """The lead that is least sure (smallest after two errors) under the name a rule looks for, before all leads."""
+    rival = min(leads, key=lambda m: m.value - 2 * (m.std_error or 0))
+    return [Measurement(name, rival.value, rival.std_error, note=f"{rival.name}; {rival.note}"), *leads]
+
+
+def farthest(label: str = "") -> str:
+    """The name of the first measurement that `extremes` gives."""
+    return f"farthest from theory: {label}" if label else "farthest from theory"
+
+
+def least_precise(label: str = "") -> str:
+    """The name of the second measurement that `extremes` gives."""
+    return f"least precise: {label}" if label else "least precise"
+
+
+def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measurement]:
+    """The farthest from theory and the least precise of `measurements`, each as measured / predicted (expected: 1).
+
+    label: what is compared, put after "farthest from theory" and "least precise" to tell several such pairs apart.
+    Raises ParameterError where there is none, or one lacks its standard error or a nonzero expected value.
+    """
+    for m in measurements:
+        if not m.std_error or not m.expected:
+            raise ParameterError(f"measurement {m.name!r}: a comparison needs a standard error > 0 and expected != 0.")
+    if not measurements:
+        raise ParameterError(f"measurements=() of {label or 'the comparison'}: nothing was measured.")
+    far = max(measurements, key=lambda m: abs(m.z))
+    vague = max(measurements, key=lambda m: m.std_error / abs(m.expected))
+    many = f"of {len(measurements)}"
+    return [
+        _ratio(far, farthest(label), f"{far.name}; largest |z| {many}"),
+        _ratio(vague, least_precise(label), f"{vague.name}; largest relative standard error {many}"),
+    ]
+
+
+def _ratio(m: Measurement, name: str, note: str) -> Measurement:
+    return Measurement(name, m.value / m.expected, m.std_error / abs(m.expected), 1.0, f"measured / predicted; {note}")

@@ -1,0 +1,108 @@
+"""One measured number with its error, and how numbers are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from igbrepro.errors import ParameterError
+
+
+def plain(name: str, text: str) -> str:
+    """`text` unchanged, or ParameterError where it is empty or holds TeX, which verdict boxes do not render."""
+    if not isinstance(text, str) or not text.strip():
+        raise ParameterError(f"{name}={text!r}: need a non-empty text.")
+    if "$" in text or "\\" in text:
+        raise ParameterError(f"{name}={text!r}: verdict boxes render no TeX; write words or Unicode: γ, σ_w², c₁₀.")
+    return text
+
+
+def _finite(name: str, value: float | None, measurement: str) -> float | None:
+    if value is None:
+        return None
+    if not math.isfinite(value):
+        raise ParameterError(
+            f"{name}={value!r} of measurement {measurement!r}: need a finite number; "
+            "record a divergence as a measurement of its own, such as the count of diverged runs."
+        )
+    return float(value)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured number: value, its standard error (None: deterministic) and what theory expects (None: nothing).
+
+    name: unique within a claim, plain text.  note: a few words on how it was measured, plain text.
+    Raises ParameterError for non-finite numbers, a negative standard error, or TeX in the texts.
+    """
+
+    name: str
+    value: float
+    std_error: float | None = None
+    expected: float | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        plain("name", self.name)
+        if self.note:
+            plain("note", self.note)
+        if self.value is None:
+            raise ParameterError(f"value=None of measurement {self.name!r}: need a finite number.")
+        for key in ("value", "std_error", "expected"):
+            object.__setattr__(self, key, _finite(key, getattr(self, key), self.name))
+        if self.std_error is not None and self.std_error < 0:
+            raise ParameterError(f"std_error={self.std_error!r} of measurement {self.name!r}: need a number >= 0.")
+
+    @property
+    def z(self) -> float | None:
+        """Distance from the expected value in standard errors; None without both."""
+        if self.expected is None or not self.std_error:
+            return None
+        return (self.value - self.expected) / self.std_error
+
+    def __str__(self) -> str:
+        text = f"{self.name} = {format_number(self.value, self.std_error)}"
+        return text if self.expected is None else f"{text} (expected {format_number(self.expected)})"
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _scaled(number: float, power: int, digits: int) -> str:
+    return f"{number / 10.0**power:.{digits}f}".replace("-", "−")
+
+
+def format_number(value: float, std_error: float | None = None) -> str:
+    """`0.7613 ± 0.0012`: to two digits of the standard error; without one, to six significant digits.
+
+    Numbers outside [1e-3, 1e5) are written as m × 10ⁿ.
+    """
+    if not math.isfinite(value):
+        return "∞" if value == math.inf else "−∞" if value == -math.inf else "not a number"
+    size = max(abs(value), std_error or 0.0)
+    if size == 0:
+        return "0"
+    exponent = math.floor(math.log10(size))
+    power = 0 if -3 <= exponent < 5 else exponent
+    tail = f" × 10{str(power).translate(_SUPERSCRIPTS)}" if power else ""
+    if std_error is None or std_error == 0:
+        text = f"{value / 10.0**power:.6g}".replace("-", "−")
+        return text + tail
+    digits = min(max(0, power + 1 - math.floor(math.log10(std_error))), 15)
+    text = f"{_scaled(value, power, digits)} ± {_scaled(std_error, power, digits)}"
+    return f"({text}){tail}" if tail else text
+
+
+def _plain_number(value: Any) -> Any:
+    """NumPy scalars as Python numbers, paths as text."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def describe_data(provenance: Mapping[str, Any]) -> str:
+    """One line on a data set: name, where it came from, sizes, and whether it is the fall-back."""
+    sizes = [f"{provenance[f'n_{split}']:,} {split}" for split in ("train", "test") if provenance.get(f"n_{split}")]
+    parts = [str(provenance.get("name", "unnamed data")), str(provenance.get("source", "")), " + ".join(sizes)]
+    text = ", ".join(part for part in parts if part)
+    return f"{text} (fall-back, not the full data)" if provenance.get("fallback") else text

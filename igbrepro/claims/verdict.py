@@ -1,0 +1,156 @@
+"""A claim judged on measured numbers, and the box that shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from html import escape
+from typing import Any
+
+from igbrepro.claims.measurement import Measurement, _plain_number, describe_data, format_number
+
+VERDICT_MIME = "application/vnd.igbrepro.verdict+json"
+
+
+class Outcome(StrEnum):
+    """What a run says about a claim; the value is the wording shown to readers."""
+
+    REPRODUCED = "reproduced"
+    CAVEAT = "reproduced with a caveat"
+    NOT_REPRODUCED = "not reproduced"
+    NOT_RUN = "not run here"
+
+    @property
+    def mark(self) -> str:
+        """A sign that tells the outcomes apart without colour."""
+        return {"reproduced": "✓", "reproduced with a caveat": "✓*", "not reproduced": "✗"}.get(self.value, "○")
+
+    @property
+    def slug(self) -> str:
+        """The outcome as part of a CSS class or an anchor."""
+        return self.value.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim judged on measured numbers; in a notebook it renders as a box and carries its own JSON copy.
+
+    outcome: with the caveats of this run (data, size).  rule_outcome: what the rule alone says, which is compared
+    with the committed one.  data: provenance of each data set, as `Dataset.provenance`.  chapter: the name of its
+    folder, once a record holds the verdict.
+    """
+
+    claim_id: str
+    title: str
+    statement: str
+    source: str
+    outcome: Outcome
+    rule_outcome: Outcome
+    reason: str
+    measurements: tuple[Measurement, ...]
+    data: tuple[Mapping[str, Any], ...] = ()
+    caveats: tuple[str, ...] = ()
+    chapter: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """This verdict in plain JSON types; `from_dict` is the inverse."""
+        out = asdict(self)
+        out.update(outcome=self.outcome.value, rule_outcome=self.rule_outcome.value)
+        return json.loads(json.dumps(out, default=_plain_number))
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Verdict:
+        """The verdict that `to_dict` wrote."""
+        return cls(
+            **{
+                **raw,
+                "outcome": Outcome(raw["outcome"]),
+                "rule_outcome": Outcome(raw["rule_outcome"]),
+                "measurements": tuple(Measurement(**m) for m in raw["measurements"]),
+                "data": tuple(raw["data"]),
+                "caveats": tuple(raw["caveats"]),
+            }
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self.outcome.mark} {self.outcome}: {self.title}", f"  {self.statement} ({self.source})"]
+        lines += [f"  {m}" for m in self.measurements]
+        lines += [f"  why: {self.reason}"] + [f"  caveat: {text}" for text in self.caveats]
+        return "\n".join(lines + [f"  data: {describe_data(d)}" for d in self.data])
+
+    def to_html(self, *, heading: bool = True) -> str:
+        """The box: claim, numbers, verdict, reason; inline styles only, so it reads alike in Jupyter and the book.
+
+        heading: with the claim's title; False where it stands above the box already.
+        """
+        return _box(self, heading)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {"text/plain": str(self), "text/html": self.to_html(), VERDICT_MIME: self.to_dict()}
+
+
+# White text on them reads well (contrast above 4.5), and so do they as lines on white and on black.
+_HUES = {
+    Outcome.REPRODUCED: "#2e7d4f",
+    Outcome.CAVEAT: "#96690a",
+    Outcome.NOT_REPRODUCED: "#c13a4d",
+    Outcome.NOT_RUN: "#6b7683",
+}
+
+
+_LINE = "margin:.45em 0 0 0;"
+_FAINT = "opacity:.75;font-size:.9em;"
+
+
+def _faint(text: str) -> str:
+    return f'<span style="{_FAINT}">{text}</span>'
+
+
+def _number(m: Measurement) -> str:
+    """A measurement as a row of three cells, which fold below each other where the page is narrow."""
+    note = f"<br>{_faint(escape(m.note))}" if m.note else ""
+    expected = "" if m.expected is None else f"{_faint('expected')} {format_number(m.expected)}"
+    away = "" if m.z is None else f" {_faint(f'({abs(m.z):.1f} s.e. away)')}"
+    value = f"<strong>{format_number(m.value, m.std_error)}</strong>"
+    cells = (("1 1 14em", escape(m.name) + note), ("0 0 10.5em", value), ("0 0 15.5em", expected + away))
+    row = "display:flex;flex-wrap:wrap;gap:0 1em;padding:.3em 0;border-top:1px solid rgba(128,128,128,.3);"
+    style = "font-variant-numeric:tabular-nums;"
+    spans = "".join(f'<span style="flex:{flex};{style}">{text}</span>' for flex, text in cells)
+    return f'<li style="{row}list-style:none;margin:0;">{spans}</li>'
+
+
+def _numbers(measurements: Iterable[Measurement]) -> str:
+    rows = "".join(map(_number, measurements))
+    return f'<ul aria-label="Measurements" style="margin:.6em 0;padding:0;">{rows}</ul>' if rows else ""
+
+
+def _box(verdict: Verdict, heading: bool) -> str:
+    hue = _HUES[verdict.outcome]
+    badge = (
+        f'<span style="background:{hue};color:#fff;border-radius:1em;padding:.1em .7em;font-size:.85em;'
+        f'font-weight:600;white-space:nowrap;">{verdict.outcome.mark} {verdict.outcome}</span>'
+    )
+    title = f' <strong style="margin-left:.3em;">{escape(verdict.title)}</strong>' if heading else ""
+    parts = [
+        f'<p style="margin:0;">{badge}{title}</p>',
+        f'<p style="{_LINE}">{escape(verdict.statement)} <span style="{_FAINT}">{escape(verdict.source)}</span></p>',
+        _numbers(verdict.measurements),
+        f'<p style="{_LINE}"><em>Why:</em> {escape(verdict.reason)}</p>',
+        *(f'<p style="{_LINE}"><em>Caveat:</em> {escape(text)}</p>' for text in verdict.caveats),
+        *(f'<p style="{_LINE}{_FAINT}">Data: {escape(describe_data(d))}</p>' for d in verdict.data),
+    ]
+    return (
+        f'<section class="igb-verdict igb-{verdict.outcome.slug}" aria-label="Verdict: {verdict.outcome}" '
+        f'style="border:1px solid {hue};border-left-width:.4em;border-radius:.4em;background:{hue}14;color:inherit;'
+        f'padding:.8em 1em;margin:1em 0;line-height:1.45;white-space:normal;overflow-wrap:break-word;">'
+        f"{''.join(parts)}</section>"
+    )
+
+
+def notebook_verdicts(notebook: Mapping[str, Any]) -> list[Verdict]:
+    """The verdicts among the outputs of an executed notebook (its JSON, or an nbformat node), in order."""
+    outputs = (out for cell in notebook["cells"] for out in cell.get("outputs", ()))
+    bundles = (out.get("data", {}) for out in outputs)
+    return [Verdict.from_dict(bundle[VERDICT_MIME]) for bundle in bundles if VERDICT_MIME in bundle]

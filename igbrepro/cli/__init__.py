@@ -1,0 +1,7 @@
+"""The `igbrepro` command."""
+
+from igbrepro.cli.main import main
+
+__all__ = [
+    "main",
+]

@@ -1,0 +1,36 @@
+"""Ensembles of finite random networks, sampled exactly, and what is measured in them."""
+
+from igbrepro.ensembles.heads import (
+    OneNumberLaw,
+    head_covariance,
+    head_ensemble,
+    head_nodes,
+    infinite_covariance,
+    matrix_law,
+    max_fractions,
+    mean_correlation,
+)
+from igbrepro.ensembles.response import deviations, gradient_profile
+from igbrepro.ensembles.results import EnsembleResult
+from igbrepro.ensembles.sampler import DenseSampler, GramSampler, NormalStream
+from igbrepro.ensembles.simulation import gaussian_inputs, layer_statistics, simulate
+
+__all__ = [
+    "DenseSampler",
+    "EnsembleResult",
+    "GramSampler",
+    "NormalStream",
+    "OneNumberLaw",
+    "deviations",
+    "gaussian_inputs",
+    "gradient_profile",
+    "head_covariance",
+    "head_ensemble",
+    "head_nodes",
+    "infinite_covariance",
+    "layer_statistics",
+    "matrix_law",
+    "max_fractions",
+    "mean_correlation",
+    "simulate",
+]

@@ -1,0 +1,16 @@
+"""Leaves of finite networks as torch modules: activations, pools, residual blocks."""
+
+from igbrepro.modules.activations import ActivationLayer, torch_activation
+from igbrepro.modules.blocks import NoSkipBlock, ResidualBlock, Scale
+from igbrepro.modules.pools import PoolLayer, WindowPool, torch_pool
+
+__all__ = [
+    "ActivationLayer",
+    "NoSkipBlock",
+    "PoolLayer",
+    "ResidualBlock",
+    "Scale",
+    "WindowPool",
+    "torch_activation",
+    "torch_pool",
+]

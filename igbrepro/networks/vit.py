@@ -1,0 +1,75 @@
+"""Small vision transformers, torchvision's: description and torch module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+from torchvision.models.vision_transformer import VisionTransformer
+
+from igbrepro.errors import ParameterError
+from igbrepro.modules import ActivationLayer, NoSkipBlock
+from igbrepro.networks.checks import check_spec
+from igbrepro.theory import Activation, critical_sigma_w2
+
+
+@dataclass(frozen=True)
+class ViTSpec:
+    """torchvision's vision transformer at a small size.
+
+    depth: encoder blocks.  width: features of a token.  heads: of attention.  patch: side of a patch.
+    mlp_ratio: width of the hidden layer of an MLP over `width`.  activation: in that hidden layer.
+    norm: layer normalisation in front of attention, of the MLP and of the head; or none at all.
+    residual: skip connections around attention and MLP; or none at all.
+    Raises ParameterError for sizes out of range, a width that the heads do not divide, or an image that is no square
+    of whole patches.
+    """
+
+    activation: Activation | str = "relu"
+    depth: int = 6
+    width: int = 64
+    heads: int = 4
+    patch: int = 4
+    mlp_ratio: int = 2
+    n_classes: int = 10
+    input_shape: tuple[int, int, int] = (3, 32, 32)
+    norm: bool = True
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        check_spec(self, depth=1, width=1, heads=1, patch=1, mlp_ratio=1)
+        if self.width % self.heads:
+            raise ParameterError(f"width={self.width}: need a multiple of heads={self.heads}.")
+        _, height, width = self.input_shape
+        if height != width or height % self.patch:
+            raise ParameterError(f"input_shape={self.input_shape}: need a square that patch={self.patch} divides.")
+
+
+def vit(spec: ViTSpec) -> VisionTransformer:
+    """torchvision's VisionTransformer with the parts of `spec`.
+
+    Layers fed by no activation get gain = (critical sigma_w2 of the linear activation, 1) / (that of the activation at
+    sigma_b2 = 0), so that one sigma_w2_ratio means one ratio in every layer.
+    """
+    channels, side, _ = spec.input_shape
+    model = VisionTransformer(
+        side,
+        spec.patch,
+        spec.depth,
+        spec.heads,
+        spec.width,
+        spec.mlp_ratio * spec.width,
+        num_classes=spec.n_classes,
+        norm_layer=nn.LayerNorm if spec.norm else lambda width: nn.Identity(),
+    )
+    if channels != 3:
+        model.conv_proj = nn.Conv2d(channels, spec.width, spec.patch, spec.patch)
+    gain = 1 / float(critical_sigma_w2(spec.activation, sigma_b2=0.0))
+    for block in model.encoder.layers:
+        if not spec.residual:
+            block.__class__ = NoSkipBlock
+        block.mlp[1] = ActivationLayer(spec.activation)
+        for module in (block.self_attention, block.self_attention.out_proj, block.mlp[0]):
+            module.gain = gain
+    model.heads.head.gain = gain
+    return model

@@ -1,0 +1,49 @@
+"""Chapters on disk, executed, staged and made into pages (no torch here)."""
+
+from igbrepro.publishing.chapters import (
+    NOTEBOOKS,
+    ROOT,
+    Entry,
+    chapter_names,
+    find_chapter,
+    load_claims,
+    load_expected,
+    load_preset,
+    load_register,
+    notebook_path,
+    notebook_title,
+)
+from igbrepro.publishing.pages import all_verdicts, write_pages
+from igbrepro.publishing.run import parse_value, run_notebook
+from igbrepro.publishing.stage import (
+    build_html,
+    check_records,
+    forget_others,
+    read_rejudged,
+    repository_url,
+    stage_book,
+)
+
+__all__ = [
+    "Entry",
+    "NOTEBOOKS",
+    "ROOT",
+    "all_verdicts",
+    "build_html",
+    "chapter_names",
+    "check_records",
+    "find_chapter",
+    "forget_others",
+    "load_claims",
+    "load_expected",
+    "load_preset",
+    "load_register",
+    "notebook_path",
+    "notebook_title",
+    "parse_value",
+    "read_rejudged",
+    "repository_url",
+    "run_notebook",
+    "stage_book",
+    "write_pages",
+]

@@ -1,0 +1,367 @@
+"""The chapters on disk, one folder each below `notebooks/`: names, parameters, sizes, claims, and what each is made of.
+
+    notebooks/ch07_pooling/
+        pooling.ipynb    the story; its name is the folder's without the number
+        claims.py        Claims at module level, one by one or in dicts
+        expected.yml     the committed verdicts, claim id: outcome
+        sizes.yml        minutes and changed parameters of every preset
+        *.py             code that no other chapter uses
+
+Parameters are read from the tagged cell with `ast`, which unlike papermill's own inspection sees every assignment and
+keeps its value. Nothing here runs a notebook; `claims.py` is imported, and needs no torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from igbrepro.claims import RECORD_SUFFIX, Claim, Outcome
+from igbrepro.errors import ParameterError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent
+NOTEBOOKS = ROOT / "notebooks"
+NAME = re.compile(r"ch(\d+)_(\w+)")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a preset says about one chapter: its expected run time and the parameters it changes."""
+
+    minutes: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _one_of(argument: str, value: str, known: list[str]) -> str:
+    """The words "argument='value': no such ...; did you mean ...?" of every unknown name."""
+    near = get_close_matches(value, known, n=3, cutoff=0.5) or known
+    return f"{argument}={value!r}: there is none of that name; did you mean {', '.join(near) or '(nothing is there)'}?"
+
+
+def chapter_names(root: Path | str = NOTEBOOKS) -> list[str]:
+    """All chapters below `root` in order: the folders chNN_name that hold a notebook called name.ipynb.
+
+    Raises ParameterError where `root` holds none.
+    """
+    root = Path(root)
+    names = [p.name for p in root.glob("ch*/") if NAME.fullmatch(p.name) and notebook_path(p.name, root).is_file()]
+    if not names:
+        raise ParameterError(
+            f"notebooks={str(root)!r}: holds no chapters chNN_name/name.ipynb; run in a clone of igbrepro."
+        )
+    return sorted(names, key=lambda name: (int(NAME.fullmatch(name)[1]), name))
+
+
+def chapter_number(name: str) -> int:
+    """7 for "ch07_pooling"."""
+    found = NAME.fullmatch(name)
+    if found is None:
+        raise ParameterError(f"chapter={name!r}: need a name such as ch07_pooling.")
+    return int(found[1])
+
+
+def find_chapter(part: str, root: Path | str = NOTEBOOKS) -> str:
+    """The one chapter that `part` means: "ch07_pooling", "pooling", "7", "07", "ch7", or any part of one name alone.
+
+    A name that is whole but for its number comes first: "pooling" is chapter 7, not pooling_in_cnns. So do paths, as a
+    shell completes them: notebooks/ch07_pooling/pooling.ipynb.
+    Raises ParameterError with the close matches where none or several fit.
+    """
+    names = chapter_names(root)
+    wanted = part.removesuffix(".ipynb").rstrip("/").removeprefix("notebooks/")
+    wanted = wanted.split("/")[0] if wanted.split("/")[0] in names else wanted
+    number = re.fullmatch(r"(?:ch)?0*(\d+)", wanted)
+    if number:
+        found = [name for name in names if chapter_number(name) == int(number[1])]
+    else:
+        found = [name for name in names if wanted in (name, NAME.fullmatch(name)[2])]
+        found = found or ([name for name in names if wanted in name] if wanted else [])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ParameterError(f"notebook={part!r}: fits {', '.join(found)}; give more of the name.")
+    by_stem = {NAME.fullmatch(name)[2]: name for name in names} | {name: name for name in names}
+    near = get_close_matches(wanted, by_stem, n=3, cutoff=0.5)
+    raise ParameterError(_one_of("notebook", part, list(dict.fromkeys(by_stem[n] for n in near)) or names))
+
+
+def notebook_path(name: str, root: Path | str = NOTEBOOKS) -> Path:
+    """Where the notebook of a chapter lies, below `root` or a folder laid out like it."""
+    return Path(root) / name / f"{name.partition('_')[2]}.ipynb"
+
+
+def record_path(executed: Path | str) -> Path:
+    """Where the record of an executed notebook lies: beside it."""
+    return Path(executed).with_suffix("").with_suffix(RECORD_SUFFIX)
+
+
+def _cells(path: Path | str, kind: str) -> list[dict[str, Any]]:
+    """The cells of one kind; read as plain JSON, because importing nbformat alone takes seconds."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    return [{**cell, "source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == kind]
+
+
+def _code(cell: Mapping[str, Any]) -> ast.Module:
+    """A code cell without its IPython magics."""
+    lines = cell["source"].splitlines()
+    return ast.parse("\n".join(line for line in lines if not line.lstrip().startswith(("%", "!"))))
+
+
+def notebook_title(path: Path | str) -> str:
+    """The first heading of the notebook, or its file name."""
+    lines = (line for cell in _cells(path, "markdown") for line in cell["source"].splitlines())
+    heads = (line.removeprefix("# ").strip() for line in lines if line.startswith("# "))
+    return next(heads, Path(path).stem)
+
+
+def parameter_defaults(path: Path | str) -> dict[str, Any]:
+    """Parameters of a notebook with their defaults, which are the `laptop` preset.
+
+    A default that is no literal (2 / 3) is given as its source text.
+    Raises ParameterError unless exactly one cell has the tag `parameters`.
+    """
+    cells = [cell for cell in _cells(path, "code") if "parameters" in cell["metadata"].get("tags", ())]
+    if len(cells) != 1:
+        raise ParameterError(f"{path}: {len(cells)} cells have the tag 'parameters'; need exactly one.")
+    defaults: dict[str, Any] = {}
+    for node in _code(cells[0]).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            defaults.update({target.id: _literal(node.value) for target in targets if isinstance(target, ast.Name)})
+    return defaults
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
+
+
+def _needed(default: Any, value: Any) -> str | None:
+    """What a parameter with this default must be, in words, where `value` is something else."""
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "True or False"
+    if isinstance(default, int):
+        return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
+    if isinstance(default, float):
+        return None if isinstance(value, Real) and not isinstance(value, bool) else "a number"
+    if isinstance(default, list | tuple):
+        return None if isinstance(value, list | tuple) else "a list"
+    return None
+
+
+def _check_changes(changes: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> None:
+    """ParameterError unless each change names a parameter and is of the kind of its default."""
+    for name, value in changes.items():
+        if name not in defaults:
+            raise ParameterError(f"{where}: " + _one_of("parameter", str(name), sorted(defaults)))
+        if needed := _needed(defaults[name], value):
+            raise ParameterError(f"{where}: {name}={value!r}: need {needed}, like its default {defaults[name]!r}.")
+
+
+def load_claims(name: str, root: Path | str = NOTEBOOKS) -> dict[str, Claim]:
+    """The claims of a chapter by id, in the order of its claims.py; none where it has no such file.
+
+    Raises ParameterError where an id comes twice.
+    """
+    path = Path(root) / name / "claims.py"
+    if not path.is_file():
+        return {}
+    spec = importlib.util.spec_from_file_location(f"{name}_claims", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, Claim] = {}
+    for value in vars(module).values():
+        for claim in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(claim, Claim) and found.setdefault(claim.id, claim) is not claim:
+                raise ParameterError(f"{path.name} of {name}: claim id {claim.id!r} comes twice; give one another id.")
+    return found
+
+
+def load_register(root: Path | str = NOTEBOOKS) -> dict[str, dict[str, Claim]]:
+    """The claims of every chapter, by chapter and id; raises ParameterError where two chapters share an id."""
+    register = {name: load_claims(name, root) for name in chapter_names(root)}
+    owner: dict[str, str] = {}
+    for name, claims in register.items():
+        for claim_id in claims:
+            if claim_id in owner:
+                raise ParameterError(f"claim id {claim_id!r} stands in {owner[claim_id]} and {name}; rename one.")
+            owner[claim_id] = name
+    return register
+
+
+def expected_path(name: str, root: Path | str = NOTEBOOKS) -> Path:
+    """Where the committed verdicts of a chapter stand."""
+    return Path(root) / name / "expected.yml"
+
+
+def load_expected(name: str, root: Path | str = NOTEBOOKS) -> dict[str, Outcome]:
+    """The committed verdicts of a chapter, by claim id.
+
+    Raises ParameterError for a file that is no mapping of the chapter's claim ids to outcomes.
+    """
+    path = expected_path(name, root)
+    raw = _yaml(path) if path.is_file() else {}
+    claims = load_claims(name, root)
+    out = {}
+    for claim_id, outcome in raw.items():
+        if claim_id not in claims:
+            raise ParameterError(f"{name}/expected.yml: " + _one_of("claim", str(claim_id), list(claims)))
+        try:
+            out[claim_id] = Outcome(outcome)
+        except ValueError:
+            raise ParameterError(
+                f"{name}/expected.yml: {claim_id}: {outcome!r}: need one of {', '.join(Outcome)}."
+            ) from None
+    return out
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{where}: not readable as YAML ({error}).") from error
+    if not isinstance(raw, dict):
+        raise ParameterError(f"{where}: need names with their values, got {raw!r}.")
+    return raw
+
+
+def preset_names(root: Path | str = NOTEBOOKS) -> list[str]:
+    """The presets of the chapters below `root`, smoke, laptop and paper, in the order in which the first names them."""
+    return list(dict.fromkeys(preset for name in chapter_names(root) for preset in _sizes(name, root)))
+
+
+def _sizes(name: str, root: Path | str) -> dict[str, Any]:
+    path = Path(root) / name / "sizes.yml"
+    if not path.is_file():
+        raise ParameterError(f"{name}: has no sizes.yml, which gives minutes and parameters of every preset.")
+    return _yaml(path)
+
+
+def load_preset(preset: str, root: Path | str = NOTEBOOKS) -> dict[str, Entry]:
+    """The entries of a preset by chapter, each checked against its notebook.
+
+    Raises ParameterError for an unknown preset, a chapter without it, an unknown key or parameter, naming the file and
+    the close matches.
+    """
+    entries = {}
+    if preset not in preset_names(root):
+        raise ParameterError(_one_of("preset", preset, preset_names(root)))
+    for name in chapter_names(root):
+        where, raw = f"{name}/sizes.yml", _sizes(name, root)
+        if preset not in raw:
+            raise ParameterError(f"{where}: has no preset {preset!r}; every chapter needs one of each.")
+        fields = raw[preset]
+        if not isinstance(fields, dict) or set(fields) != {"minutes", "parameters"}:
+            raise ParameterError(f"{where}: {preset}: need the keys `minutes` and `parameters`, got {fields!r}.")
+        entry = Entry(fields["minutes"], fields["parameters"] or {})
+        if isinstance(entry.minutes, bool) or not isinstance(entry.minutes, Real) or not entry.minutes > 0:
+            raise ParameterError(f"{where}: {preset}: minutes={entry.minutes!r}: need a number above 0.")
+        _check_changes(entry.parameters, parameter_defaults(notebook_path(name, root)), f"{where}: {preset}")
+        entries[name] = entry
+    return entries
+
+
+def resolve_parameters(
+    name: str, preset: str, changes: Mapping[str, Any] | None = None, root: Path | str = NOTEBOOKS
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters of one run: (what to inject = preset plus `changes`, all of them with the untouched defaults).
+
+    Raises ParameterError for a preset without this chapter and for unknown or ill-typed parameters.
+    """
+    entries = load_preset(preset, root)
+    if name not in entries:
+        raise ParameterError(_one_of("notebook", name, list(entries)))
+    defaults = parameter_defaults(notebook_path(name, root))
+    _check_changes(changes or {}, defaults, name)
+    injected = {**entries[name].parameters, **(changes or {})}
+    return injected, {**defaults, **injected}
+
+
+def imported_names(tree: ast.AST, package: str = "") -> Iterator[str]:
+    """Dotted names that `tree` imports, relative ones seen from `package`; parents come before their children."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *filter(None, [node.module])])
+            found = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for dotted in found:
+            parts = dotted.split(".")
+            yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
+
+
+def _module_file(dotted: str, chapter: Path) -> Path | None:
+    """The file of a module of this package or of the chapter's folder; None for others, and for names inside a module.
+
+    claims.py is left out: see `needs_digest`.
+    """
+    if dotted.split(".")[0] == PACKAGE.name:
+        base = ROOT.joinpath(*dotted.split("."))
+        return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
+    path = chapter / f"{dotted}.py"
+    return path if path.is_file() and dotted != "claims" else None
+
+
+def imported_files(path: Path | str) -> list[Path]:
+    """Files of this package and of its own folder that a notebook or module imports, and the package's data files.
+
+    A change in one of them makes the notebook run again. Imports inside functions count.
+    """
+    path = Path(path)
+    if path.suffix == ".ipynb":
+        start = [name for cell in _cells(path, "code") for name in imported_names(_code(cell))]
+    else:
+        start = list(imported_names(ast.parse(path.read_text(encoding="utf-8"))))
+    seen: set[Path] = set()
+    waiting = start
+    while waiting:
+        file = _module_file(dotted := waiting.pop(), path.parent)
+        if file is None or file in seen:
+            continue
+        seen.add(file)
+        package = dotted if file.name == "__init__.py" else dotted.rpartition(".")[0]
+        waiting.extend(imported_names(ast.parse(file.read_text(encoding="utf-8")), package))
+    return sorted(seen) + (_data_files() if seen else [])
+
+
+def _data_files() -> list[Path]:
+    skipped = {".py", ".pyc", ".md"}
+    return sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix not in skipped)
+
+
+def needs_digest(name: str, root: Path | str = NOTEBOOKS) -> str:
+    """A checksum of the claim ids of a chapter and of the measurements that their rules need.
+
+    Only these make a notebook run again: words are changed, and rules applied, on the stored measurements.
+    """
+    needs = {claim.id: claim.rule.needs for claim in load_claims(name, root).values()}
+    return hashlib.sha256(json.dumps(needs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def notebook_inputs(name: str, root: Path | str = NOTEBOOKS) -> list[Path]:
+    """Every file whose change makes the notebook of a chapter run again; claims.py counts by `needs_digest` instead."""
+    path = notebook_path(name, root)
+    return [path, *imported_files(path)]
+
+
+def parameters_key(entry: Entry) -> str:
+    """The parameters of a preset entry as one text that is equal when they are."""
+    return json.dumps(entry.parameters, sort_keys=True)

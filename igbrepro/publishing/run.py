@@ -1,0 +1,156 @@
+"""Run the notebook of one chapter into an executed copy with its record beside it.
+
+The Snakefile decides which notebooks run and when; `stage` makes the book of their results.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from igbrepro.claims import Record, describe_data, notebook_verdicts, provenance
+from igbrepro.errors import IgbreproError
+from igbrepro.publishing.chapters import NOTEBOOKS, ROOT, notebook_path, record_path, resolve_parameters
+
+PROVENANCE_TITLE = "How this page was made"
+
+
+class NotebookFailed(IgbreproError, RuntimeError):
+    """A notebook raised; the message names it, the error and where the notebook with its traceback is kept."""
+
+
+def run_notebook(
+    name: str,
+    *,
+    preset: str = "laptop",
+    changes: Mapping[str, Any] | None = None,
+    out: Path | str = "build/run",
+    log: Path | str | None = None,
+    root: Path | str = NOTEBOOKS,
+    progress: bool = False,
+) -> Record:
+    """Execute the notebook of chapter `name` in its folder and write it below `out`/`name`, its record beside it.
+
+    changes: parameters that differ from the preset.  log: where the notebook is written while it runs, and stays if
+    it fails (default: beside the executed one, as *.failed.ipynb).  progress: show papermill's progress bar.
+    Returns the record.  Raises ParameterError for wrong names, NotebookFailed where a cell raises.
+    """
+    import papermill  # seconds to import, and needed by this function alone
+
+    injected, parameters = resolve_parameters(name, preset, changes, root)
+    source, executed = notebook_path(name, root).resolve(), notebook_path(name, out)
+    unfinished = Path(log) if log else executed.with_suffix(".failed.ipynb")
+    for path in (executed, unfinished):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    try:
+        with _clone_first():
+            papermill.execute_notebook(
+                str(source), str(unfinished), injected, kernel_name="python3", cwd=str(source.parent),
+                progress_bar=progress, extra_arguments=["--IPKernelApp.log_level=50"],
+            )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        raise NotebookFailed(
+            f"notebook {name} failed: {error.ename}: {error.evalue}. It is kept with its traceback in {unfinished}"
+        ) from None
+    seconds = time.perf_counter() - start
+    notebook = nbformat.read(unfinished, as_version=4)
+    verdicts = tuple(replace(verdict, chapter=name) for verdict in notebook_verdicts(notebook))
+    data = {describe_data(entry): dict(entry) for verdict in verdicts for entry in verdict.data}
+    record = Record(
+        notebook=name,
+        preset=preset,
+        parameters=parameters,
+        verdicts=verdicts,
+        provenance=provenance(ROOT),
+        seconds=round(seconds, 1),
+        changed=injected,
+        data=list(data.values()),
+    )
+    _publishable(notebook, record, changes or {})
+    nbformat.write(notebook, executed)
+    record.write(record_path(executed))
+    unfinished.unlink()
+    return record
+
+
+@contextmanager
+def _clone_first() -> Iterator[None]:
+    """Let kernels started inside import this clone, whichever one the environment was made for."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), before]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def _publishable(notebook: nbformat.NotebookNode, record: Record, changes: Mapping[str, Any]) -> None:
+    """Take out what is of no use to readers (progress bars, papermill's paths and times), add the provenance cell."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    notebook.cells.append(nbformat.v4.new_markdown_cell(provenance_text(record, changes), id="provenance"))
+
+
+def rerun_command(name: str, preset: str, changes: Mapping[str, Any]) -> str:
+    """The command that repeats a run."""
+    options = [] if preset == "laptop" else ["--preset", preset]
+    for key, value in changes.items():
+        options += ["-p", key, value if isinstance(value, str) else repr(value)]
+    return shlex.join(["igbrepro", "run", name, *options])
+
+
+def provenance_text(record: Record, changes: Mapping[str, Any]) -> str:
+    """The last cell of an executed notebook, in Markdown: what made this page and the command that repeats it."""
+    made = record.provenance
+    hardware = made["hardware"]
+    commit = f"`{made['commit'][:12]}`" if made["commit"] else "none (not a git clone)"
+    rows = {
+        "preset": f"`{record.preset}`" + (f" with {_code_list(record.changed)}" if record.changed else ""),
+        "seed": record.parameters.get("seed", "none"),
+        "data": "; ".join(map(describe_data, record.data)) or "none",
+        "commit": commit + (" with uncommitted changes" if made["dirty"] else ""),
+        "versions": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
+        "Python": made["python"],
+        "hardware": ", ".join(
+            [hardware["processor"], f"{hardware['cores']} cores", *(hardware["gpu"] or [])]
+            + ([f"{hardware['memory_gb']} GB"] if hardware["memory_gb"] else [])
+        ),
+        "run time": _duration(record.seconds),
+        "date": made["date"][:10],
+    }
+    table = "\n".join(f"| {key} | {str(value).replace('|', '/')} |" for key, value in rows.items())
+    command = rerun_command(record.notebook, record.preset, changes)
+    return f"## {PROVENANCE_TITLE}\n\n| | this run |\n|:--|:--|\n{table}\n\nRun it again:\n\n```bash\n{command}\n```\n"
+
+
+def _code_list(changed: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{key} = {value!r}`" for key, value in changed.items())
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def parse_value(text: str) -> Any:
+    """A parameter as typed on the command line: a Python literal where it is one (512, 1e-5, [1, 2]), else the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)

@@ -1,0 +1,206 @@
+"""Make the book of executed notebooks: keep their folder clean, check the register, stage the sources, build the html.
+
+Everything lies below one folder `out` (build/<preset>): `out`/src mirrors the repository, so that the repository links
+of its pages are right; `out`/log holds what each step said; `out`/html is the site.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from igbrepro.claims import RECORD_SUFFIX, Record, Verdict, read_records, rejudge
+from igbrepro.errors import ClaimFailed
+from igbrepro.publishing.chapters import (
+    NOTEBOOKS,
+    ROOT,
+    Entry,
+    load_claims,
+    load_expected,
+    load_register,
+    notebook_path,
+    record_path,
+)
+
+
+def forget_others(folder: Path | str, names: Iterable[str]) -> None:
+    """Delete executed notebooks and records below `folder` whose notebook is not among `names` (renamed or removed)."""
+    keep = {record_path(notebook_path(name, folder)) for name in names}
+    for record in Path(folder).rglob(f"*{RECORD_SUFFIX}"):
+        if record not in keep:
+            record.unlink()
+            record.with_name(record.name.removesuffix(RECORD_SUFFIX) + ".ipynb").unlink(missing_ok=True)
+
+
+def read_rejudged(records: Path | str, root: Path | str = NOTEBOOKS) -> list[Record]:
+    """The records below `records`, their verdicts given anew by the claims below `root`; others are left out.
+
+    A claim whose chapter has a record but no verdict on it stays without one; so does one that is gone.
+    """
+    register, found = load_register(root), []
+    for record in read_records(records):
+        claims = register.get(record.notebook, {})
+        verdicts = [rejudge(v, claims[v.claim_id]) for v in record.verdicts if v.claim_id in claims]
+        found.append(replace(record, verdicts=tuple(sorted(verdicts, key=lambda v: list(claims).index(v.claim_id)))))
+    return sorted(
+        found, key=lambda record: list(register).index(record.notebook) if record.notebook in register else -1
+    )
+
+
+def check_records(records: Path | str, root: Path | str = NOTEBOOKS) -> list[Verdict]:
+    """Compare the verdicts of the records below `records` with those committed in the chapters below `root`.
+
+    Verdicts are given anew by the claims as they read now. Those on fall-back data may differ, since the committed ones
+    are about the data that were asked for.
+    Raises ClaimFailed naming every claim that differs or has no verdict, both verdicts, and the file with the remedy.
+    """
+    found, changes = read_rejudged(records, root), []
+    for record in found:
+        name = record.notebook
+        expected, verdicts = load_expected(name, root), {verdict.claim_id: verdict for verdict in record.verdicts}
+        for claim_id in load_claims(name, root):
+            if claim_id not in verdicts:
+                changes.append(
+                    f"claim {claim_id!r} ({name}): no verdict; its notebook does not end in judge(...) of it."
+                )
+            elif claim_id not in expected:
+                changes.append(f"claim {claim_id!r} ({name}): is {verdicts[claim_id].rule_outcome}, expected nowhere.")
+            elif verdicts[claim_id].rule_outcome is not expected[claim_id] and not any(
+                entry.get("fallback") for entry in verdicts[claim_id].data
+            ):
+                old, new = expected[claim_id], verdicts[claim_id]
+                changes.append(f"claim {claim_id!r} ({name}): was {old}, is now {new.rule_outcome}. {new.reason}.")
+    if changes:
+        files = sorted({re.search(r"\((\w+)\)", change)[1] for change in changes})
+        where = ", ".join(f"notebooks/{name}/expected.yml" for name in files)
+        remedy = (
+            f"If the new verdicts are right, write them into {where} in a commit that says why; if not, the last change "
+            "to the notebook or the code it imports broke them."
+        )
+        raise ClaimFailed("\n".join([*changes, remedy]))
+    return [verdict for record in found for verdict in record.verdicts]
+
+
+def forget_fallbacks(folder: Path | str) -> None:
+    """Delete the records below `folder` made from fall-back data, where the data they asked for are here by now.
+
+    Without their records the workflow runs these notebooks again.
+    """
+    records = [record for record in read_records(folder) if any(entry.get("fallback") for entry in record.data)]
+    if not records:
+        return
+    from igbrepro.data import files as data_files
+
+    copies = data_files.status()
+    here = set(copies.dataset[copies.place != "-"])
+    for record in records:
+        asked = {name for name in data_files.FETCH if name in record.parameters.values()} or {"fashion-mnist"}
+        if asked <= here:
+            record_path(notebook_path(record.notebook, folder)).unlink()
+
+
+def repository_url(folder: Path | str = ROOT, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Address of the repository on GitHub, from GITHUB_REPOSITORY or the remote `origin`; None where there is none."""
+    if environ.get("GITHUB_REPOSITORY"):
+        return f"{environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{environ['GITHUB_REPOSITORY']}"
+    command = ["git", "remote", "get-url", "origin"]
+    try:
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    except OSError:
+        return None
+    url = run.stdout.strip().removesuffix(".git").rstrip("/")
+    if url.startswith("git@github.com:"):
+        url = "https://github.com/" + url.removeprefix("git@github.com:")
+    return url if run.returncode == 0 and url.startswith("https://github.com/") else None
+
+
+def stage_book(book: Path | str, src: Path | str, url: str | None) -> None:
+    """Copy the book's sources below `src`, which mirrors the repository, and write `src`/_config.yml and _toc.yml.
+
+    Paths in both files are relative to the repository.  `src`/book/generated is left alone.
+    url: repository for the launch and edit buttons; None leaves the buttons out.
+    """
+    book, src = Path(book), Path(src)
+    for old in (src / "book").glob("*"):
+        if old.name != "generated":
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    shutil.copytree(
+        book, src / "book", dirs_exist_ok=True, ignore=shutil.ignore_patterns("generated", "__pycache__", ".*")
+    )
+    for name in ("_config.yml", "_toc.yml"):
+        (src / "book" / name).replace(src / name)
+    if url is None:
+        return
+    path = src / "_config.yml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["repository"] = {"url": url, "branch": "main", "path_to_book": ""}
+    buttons = {"use_repository_button": True, "use_issues_button": True}
+    config["html"] = {**config.get("html", {}), **buttons}
+    config["launch_buttons"] = {
+        "notebook_interface": "jupyterlab",
+        "binderhub_url": "https://mybinder.org",
+        "colab_url": "https://colab.research.google.com",
+    }
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def build_html(src: Path | str, html: Path | str) -> None:
+    """Build the staged book with warnings as errors and put the site at `html`.
+
+    Always from nothing: an incremental build would not repeat the warnings of pages that it does not read again.
+    Raises CalledProcessError where the book has a warning; the site at `html` is then the one of before.
+    """
+    src, html = Path(src), Path(html)
+    work = html.parent / "_sphinx"
+    shutil.rmtree(work, ignore_errors=True)
+    command = Path(sys.executable).parent / "jupyter-book"
+    options = ["build", str(src), "--path-output", str(work), "-W", "-n", "--keep-going"]
+    subprocess.run([str(command), *options], check=True)
+    shutil.rmtree(html, ignore_errors=True)
+    (work / "_build" / "html").replace(html)
+    shutil.rmtree(work)
+
+
+def time_needed(preset: str, entries: Mapping[str, Entry], cores: int | None) -> str:
+    """How long a whole run of a preset takes on `cores` cores (None: not known, as on a cluster), in words."""
+    minutes = [entry.minutes for entry in entries.values()]
+    at_once = max(1, min(cores or 1, len(minutes)))
+    wall = max(sum(minutes) / at_once, max(minutes, default=0.0)) + 1  # the last minute is the making of the pages
+    return (
+        f"Preset {preset}: {len(minutes)} notebooks, {sum(minutes):.3g} minutes of computing; with {at_once} at a time "
+        f"and the pages ready in about {math.ceil(wall)} minutes. What is up to date is not run again."
+    )
+
+
+def failure_report(out: Path | str, names: Iterable[str]) -> str:
+    """What went wrong in the last run of the workflow below `out`, for the end of its output; empty if nothing did."""
+    logs = Path(out) / "log"
+    lines = []
+    for name in names:
+        kept = logs / f"{name}.ipynb"
+        if kept.exists() and kept.stat().st_size > 0:  # Snakemake leaves an empty log of a notebook that ran well
+            lines.append(f"notebook {name} FAILED: {_last_error(kept)}\n  kept with its traceback: {kept}")
+    for step in ("register", "pages", "html"):
+        text = (logs / f"{step}.txt").read_text(encoding="utf-8") if (logs / f"{step}.txt").exists() else ""
+        told = [
+            line for line in text.splitlines() if line.startswith("igbrepro:") or "WARNING" in line or "ERROR" in line
+        ]
+        if told:
+            lines.append(f"step {step} FAILED:\n  " + "\n  ".join(told[:20]) + f"\n  all of it: {logs / step}.txt")
+    return "\n".join(lines)
+
+
+def _last_error(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    errors = (out for cell in cells for out in cell.get("outputs", ()) if out["output_type"] == "error")
+    return next((f"{error['ename']}: {error['evalue']}" for error in errors), "it did not end")

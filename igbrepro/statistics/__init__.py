@@ -1,0 +1,33 @@
+"""Estimates with their errors, fits, and the statistics of finitely many inputs (NumPy and SciPy only)."""
+
+from igbrepro.statistics.estimates import Estimate, decay_scale, jackknife, weighted_mean, width_fit, z_limit
+from igbrepro.statistics.finite_data import (
+    mean_max_of_counts,
+    node_averages,
+    normal_distance,
+    pair_averages,
+    plain_c,
+    uniform_distance,
+    uniform_p_value,
+    var_of_fraction,
+)
+from igbrepro.statistics.fits import fit_power_law, power_law
+
+__all__ = [
+    "Estimate",
+    "decay_scale",
+    "fit_power_law",
+    "jackknife",
+    "mean_max_of_counts",
+    "node_averages",
+    "normal_distance",
+    "pair_averages",
+    "plain_c",
+    "power_law",
+    "uniform_distance",
+    "uniform_p_value",
+    "var_of_fraction",
+    "weighted_mean",
+    "width_fit",
+    "z_limit",
+]

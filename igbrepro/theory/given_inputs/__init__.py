@@ -1,0 +1,1 @@
+"""The theory of given inputs: the covariance of every pair through a network."""

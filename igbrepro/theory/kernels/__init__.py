@@ -1,0 +1,1 @@
+"""Gaussian expectations of activations, in closed form or by quadrature."""

@@ -1,0 +1,1 @@
+"""Multi-node activations: pools over windows of k nodes."""

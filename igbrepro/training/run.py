@@ -1,0 +1,308 @@
+"""The state of a training in progress: one network, or a stack of several of one shape that train side by side.
+
+Nothing but the number of the step decides on a batch (each epoch's order has its own seed), so that weights, optimiser
+and the numbers so far are all that a checkpoint needs for going on to exactly the same results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from igbrepro.data import Dataset, balanced_indices
+from igbrepro.errors import ParameterError
+from igbrepro.initialization import InitSpec, check_init
+from igbrepro.networks import Spec, StackedMLP, build
+from igbrepro.probes import batch_statistics
+from igbrepro.training import metrics
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+Row = tuple[int, str, str, int | None, float]  # step, split, metric, class, value
+
+_LOOK_EVERY = 50  # steps between looks for a divergence, so that a GPU need not wait; the step found is exact
+_EVAL_BATCH = 250
+
+
+def log_steps(steps: int, n: int = 25) -> list[int]:
+    """About n whole numbers from 0 to `steps`, both included, evenly spaced on a log axis."""
+    return sorted({0, steps, *np.geomspace(1, max(steps, 1), n - 1).round().astype(int).clip(max=steps).tolist()})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of a training that are neither network nor data, checked; see training.train for their meaning."""
+
+    steps: int
+    batch_size: int = 100
+    lr: float = 1e-5
+    optimizer: str = "adam"
+    labels: str = "parity"
+    eval_points: Sequence[int] | None = None
+    n_eval: int = 1000
+    gradients: bool = False
+    batch_statistics: bool = False
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name, least in {"steps": 0, "batch_size": 1, "n_eval": 1}.items():
+            check_whole(name, getattr(self, name), least)
+        if not isinstance(self.lr, Real) or not 0 <= self.lr < math.inf:
+            raise ParameterError(f"lr={self.lr!r}: need a finite learning rate, 0 or more.")
+        if self.optimizer not in OPTIMIZERS:
+            raise ParameterError(f"optimizer={self.optimizer!r}: choose from {', '.join(OPTIMIZERS)}.")
+        if self.precision not in PRECISIONS:
+            raise ParameterError(f"precision={self.precision!r}: choose from {', '.join(PRECISIONS)}.")
+        points = log_steps(self.steps) if self.eval_points is None else sorted({0, self.steps, *self.eval_points})
+        if points[0] < 0 or points[-1] > self.steps or any(int(point) != point for point in points):
+            raise ParameterError(f"eval_points={self.eval_points!r}: need whole steps from 0 to steps={self.steps}.")
+        object.__setattr__(self, "eval_points", tuple(map(int, points)))
+
+    def n_classes(self, dataset: Dataset) -> int:
+        """Classes of the task that this plan makes of a dataset; raises ParameterError where the two do not fit."""
+        n_train = len(dataset.labels("train", self.labels))
+        if self.batch_size > n_train:
+            raise ParameterError(f"batch_size={self.batch_size}: {dataset.name} has only {n_train} training inputs.")
+        return 2 if self.labels == "parity" else len(dataset.classes)
+
+    def fit(self, spec: Spec, dataset: Dataset) -> None:
+        """Raise ParameterError where network, data and plan do not go together."""
+        n_classes = self.n_classes(dataset)
+        if spec.n_classes != n_classes:
+            raise ParameterError(f"spec.n_classes={spec.n_classes}: labels={self.labels!r} has {n_classes} classes.")
+        if math.prod(spec.input_shape) != math.prod(dataset.input_shape):
+            raise ParameterError(
+                f"spec.input_shape={spec.input_shape}: inputs of {dataset.name} are {dataset.input_shape}; "
+                "pass input_shape=dataset.input_shape."
+            )
+
+
+def check_whole(name: str, value: int, least: int) -> None:
+    """Raise ParameterError unless `value` is a whole number, `least` or more."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ParameterError(f"{name}={value!r}: need a whole number, {least} or more.")
+
+
+class BatchOrder:
+    """Which training inputs make the batch of a step: every epoch shuffled anew, its short last batch left out."""
+
+    def __init__(self, seed: np.random.SeedSequence, n_inputs: int, batch_size: int) -> None:
+        self.seed, self.n_inputs, self.batch_size = seed.generate_state(4), n_inputs, batch_size
+        self.epoch, self.order = -1, np.empty(0, np.int64)
+
+    def __getitem__(self, step: int) -> np.ndarray:
+        epoch, place = divmod(step, self.n_inputs // self.batch_size)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, np.random.default_rng([*self.seed, epoch]).permutation(self.n_inputs)
+        return self.order[place * self.batch_size : (place + 1) * self.batch_size]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network to train: a module, the seed of its data order, and what it is, as plain values."""
+
+    model: nn.Module
+    seed: int
+    settings: dict[str, Any]
+
+
+def drawn(spec: Spec, init: InitSpec | str, seed: int) -> Member:
+    """The network of `spec` drawn by `init`; its weights and the order of its data depend on `seed` alone."""
+    check_whole("seed", seed, 0)
+    weights, _ = np.random.SeedSequence(seed).spawn(2)
+    generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
+    described = {f.name: getattr(spec, f.name) for f in fields(spec)} | {"activation": spec.activation.name}
+    if getattr(spec, "pool", None) is not None:
+        described["pool"] = repr(spec.pool)
+    described |= {"init": init} if isinstance(check_init(init), str) else asdict(init)
+    return Member(build(spec, init, generator), seed, described)
+
+
+class Run:
+    """Networks of one spec in training; lists have one entry a network."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        dataset: Dataset,
+        plan: Plan,
+        device: torch.device,
+        input_shape: tuple[int, ...],
+    ) -> None:
+        self.dataset, self.plan, self.device, self.shape = dataset, plan, device, input_shape
+        common = {"dataset": dataset.name, "data_sha256": dataset.sha256, "scaling": dataset.scaling} | asdict(plan)
+        self.settings = [_plain(common | member.settings | {"seed": member.seed}) for member in members]
+
+        self.targets = dataset.labels("train", plan.labels)
+        self.models = [member.model.to(device) for member in members]
+        orders = [np.random.SeedSequence(member.seed).spawn(2)[1] for member in members]
+        self.orders = [BatchOrder(order, len(self.targets), plan.batch_size) for order in orders]
+        self.network: nn.Module = self.models[0] if len(members) == 1 else StackedMLP(self.models)
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        fused = device.type in ("cpu", "cuda")  # several times faster on a CPU than PyTorch's default
+        self.optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, fused=fused)
+
+        chosen = balanced_indices(dataset.labels("test"), plan.n_eval, np.random.default_rng(0), "n_eval")
+        self.test_inputs = self._inputs(dataset.test_images[chosen])
+        self.test_targets = torch.from_numpy(dataset.labels("test", plan.labels)[chosen]).to(device)
+
+        self.step, self.seconds = 0, 0.0
+        self.checked, self.evaluated = 0, -1  # the steps of the last look at the losses and of the last evaluation
+        self.losses = torch.zeros(plan.steps, len(members), device=device)
+        self.rows: list[list[Row]] = [[] for _ in members]
+        self.diverged_at: list[int | None] = [None for _ in members]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step is done and evaluated, or every network has diverged."""
+        return self.evaluated == self.plan.steps or None not in self.diverged_at
+
+    def steps_done(self, member: int) -> int:
+        """Steps made by one network: up to its divergence."""
+        diverged_at = self.diverged_at[member]
+        return self.step if diverged_at is None else diverged_at
+
+    def advance(self) -> None:
+        """Evaluate the untrained networks; or make one update, and evaluate where that is due."""
+        start = time.perf_counter()
+        if self.evaluated < 0:
+            self._evaluate()
+        else:
+            self._update()
+            due = self.step in self.plan.eval_points
+            if due or self.step % _LOOK_EVERY == 0:
+                self._look_for_divergence()
+            if due and not self.finished:
+                self._evaluate()
+        self.seconds += time.perf_counter() - start
+
+    def _inputs(self, images: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.dataset.standardise(images)).to(self.device).reshape(-1, *self.shape)
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        """(n_networks, n, *input_shape) -> (n_networks, n, n_classes), float32."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"):
+            logits = self.network(inputs[0])[None] if len(self.models) == 1 else self.network(inputs)
+        return logits.float()
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """Inputs (n_networks, batch_size, *input_shape) and targets (n_networks, batch_size) of the next update."""
+        index = np.concatenate([order[self.step] for order in self.orders])
+        inputs, targets = self._inputs(self.dataset.train_images[index]), torch.from_numpy(self.targets[index])
+        each = (len(self.models), self.plan.batch_size)
+        return inputs.reshape(*each, *self.shape), targets.to(self.device).reshape(each)
+
+    def _update(self) -> None:
+        inputs, targets = self._batch()
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = F.cross_entropy(self._logits(inputs).flatten(0, 1), targets.flatten(), reduction="none")
+        losses = losses.view(targets.shape).mean(1)
+        losses.sum().backward()  # no parameter is shared, so that each network gets the gradient of its own loss
+        self.optimizer.step()
+        self.losses[self.step] = losses.detach()
+        self.step += 1
+
+    def _look_for_divergence(self) -> None:
+        wrong = ~torch.isfinite(self.losses[self.checked : self.step])
+        for member in wrong.any(0).nonzero().flatten().tolist():
+            if self.diverged_at[member] is None:
+                step = self.checked + int(wrong[:, member].nonzero()[0]) + 1
+                self.diverged_at[member] = step
+                self.rows[member].append((step, "train", "loss", None, float(self.losses[step - 1, member])))
+        self.checked = self.step
+
+    def _evaluate(self) -> None:
+        self.network.eval()
+        with batch_statistics(self.network) if self.plan.batch_statistics else contextlib.nullcontext():
+            with torch.inference_mode():
+                whole = self.plan.batch_statistics  # statistics are those of all inputs together
+                chunks = [self.test_inputs] if whole else self.test_inputs.split(_EVAL_BATCH)
+                logits = [self._logits(chunk.expand(len(self.models), *chunk.shape)) for chunk in chunks]
+                logits = torch.cat(logits, dim=1)
+            gradients = self._class_gradients() if self.plan.gradients else None
+        for member, rows in enumerate(self.rows):
+            if self.diverged_at[member] is not None:
+                continue
+            if self.evaluated >= 0:
+                mean = self.losses[self.evaluated : self.step, member].mean()
+                rows.append((self.step, "train", "loss", None, float(mean)))
+            found = metrics.evaluate(logits[member], self.test_targets)
+            if gradients is not None:
+                found["class_gradient"] = gradients[:, member].tolist()
+            for metric, value in found.items():
+                values = enumerate(value) if isinstance(value, list) else [(None, value)]
+                rows += [(self.step, "test", metric, label, number) for label, number in values]
+                if metric == "loss" and not math.isfinite(value):
+                    self.diverged_at[member] = self.step
+        self.evaluated = self.step
+
+    def _class_gradients(self) -> Tensor:
+        """Norm over all trained parameters of the gradient of each class's mean test loss, (n_classes, n_networks)."""
+        parameters = self.optimizer.param_groups[0]["params"]
+        norms, together = [], None
+        if self.plan.batch_statistics:  # those of all inputs together, for every class
+            together = self._logits(self.test_inputs.expand(len(self.models), *self.test_inputs.shape))
+        for label in self.test_targets.unique():
+            of_class = self.test_targets == label
+            inputs = self.test_inputs[of_class]
+            if together is None:
+                logits = self._logits(inputs.expand(len(self.models), *inputs.shape))
+            else:
+                logits = together[:, of_class]
+            losses = F.cross_entropy(logits.flatten(0, 1), label.expand(logits.shape[:2].numel()), reduction="sum")
+            found = torch.autograd.grad(losses / len(inputs), parameters, retain_graph=together is not None)
+            each = [g.flatten(1).square().sum(1) if len(self.models) > 1 else g.square().sum()[None] for g in found]
+            norms.append(torch.stack(each).sum(0).sqrt())
+        return torch.stack(norms)
+
+    def save(self, path: Path) -> None:
+        """Write the state beside `path` and move it there, so that a crash leaves the old file whole."""
+        names = ("settings", "step", "seconds", "checked", "evaluated", "losses", "rows", "diverged_at")
+        state = {name: getattr(self, name) for name in names}
+        state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def restore(self, path: Path) -> None:
+        """Take up a saved state; raises ParameterError if it cannot be read or is of other settings."""
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            theirs = _listed(state["settings"])
+        except Exception as error:  # whatever torch.load makes of a file that is none of its own
+            raise ParameterError(f"checkpoint={str(path)!r}: cannot be read ({error}); delete it.") from error
+        ours = _listed(self.settings)
+        differ = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
+        if differ:
+            says = "; ".join(f"{key} was {theirs.get(key)!r}, now {ours.get(key)!r}" for key in differ)
+            raise ParameterError(f"checkpoint={str(path)!r}: made with other settings ({says}); use another file.")
+        self.network.load_state_dict(state.pop("network"))
+        self.optimizer.load_state_dict(state.pop("optimizer"))
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings as JSON would keep them, so that they can be stored and compared."""
+    return json.loads(json.dumps(settings, default=lambda value: getattr(value, "item", value.__repr__)()))
+
+
+def _listed(settings: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several networks' settings as one: what all share as it is, the rest as lists."""
+    together = {key: [one.get(key) for one in settings] for key in settings[0]}
+    return {key: values[0] if all(v == values[0] for v in values) else values for key, values in together.items()}

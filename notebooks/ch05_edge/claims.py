@@ -1,0 +1,99 @@
+"""Claims of chapter 5, edge."""
+
+from __future__ import annotations
+
+from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
+
+# Names of measurements, as the notebook gives them.
+RELU_AMPLITUDE = "ReLU: κ"
+RELU_COEFFICIENT_OF_LOG_L = "ReLU: coefficient of log l"
+TANH_FITTED_DERIVED = "tanh: fitted β / derived β"
+AT_2_L_Q_L_IN_THE_LAST_LAYER = "2 l q_l in the last layer"
+FALL_OF_LOG_ODDS_OF_C_FALL_OF_Q = "fall of log(odds of c) / fall of q"
+SPREAD_OF_C_OVER_STARTS_WITHOUT_BIAS_VECTORS = "spread of c over starts, without bias vectors"
+SPREAD_OF_C_OVER_STARTS_WITH_BIAS_VECTORS = "spread of c over starts, with bias vectors"
+K_IN_THE_LAST_LAYER = "K in the last layer"
+MEAN_LARGEST_CLASS_FRACTION = "mean largest class fraction"
+GAMMA_GAMMA_OF_INFINITE_WIDTH = "γ / γ of infinite width"
+
+
+EDGE_POWER_LAWS = Claim(
+    id="edge-power-laws",
+    title="Power laws at the edge of chaos",
+    statement="At infinite width and at the edge, one minus the correlation falls like (9π²/2)/(l + 3/2 log l)² "
+    "for ReLU and like β/l for tanh with bias vectors, with β = 2 E[φ′²] / (q* E[φ″²]).",
+    source="arXiv:2505.12096, transient deep prejudice; Hayou et al. 2019; the constants are derived here",
+    rule=all_of(exact(RELU_AMPLITUDE, 1e-3), exact(RELU_COEFFICIENT_OF_LOG_L, 0.03), exact(TANH_FITTED_DERIVED, 1e-3)),
+)
+
+
+EDGE_PHASES = Claim(
+    id="edge-phases",
+    title="Transient at the edge, exponential in order, finite in chaos",
+    statement="In tanh networks γ grows with depth as the power law at the edge, exponentially with the predicted "
+    "depth scale in the ordered phase, and stops at its fixed point in the chaotic phases.",
+    source="arXiv:2505.12096, phases of the initial guessing bias",
+    rule=all_of(
+        *(
+            agrees(f"{which}: {phase}", max_z=4.2, resolution=0.05, slack=0.01)
+            for phase in ("edge", "ordered", "chaotic")
+            for which in ("farthest from theory", "least precise")
+        )
+    ),
+)
+
+
+EDGE_FRACTIONS = Claim(
+    id="edge-fractions",
+    title="The largest class fraction, layer by layer",
+    statement="In tanh networks of every phase and ReLU networks at the edge the mean largest class fraction "
+    "follows 1/2 + arcsin(√c)/π in every layer: to one quickly in order, slowly at the edge, not at all in chaos.",
+    source="arXiv:2505.12096, initial guessing bias and its phases",
+    rule=all_of(
+        agrees(farthest(), max_z=4.2, resolution=0.02, slack=0.005),
+        agrees(least_precise(), max_z=4.2, resolution=0.02, slack=0.005),
+    ),
+)
+
+
+EDGE_ODD = Claim(
+    id="edge-odd",
+    title="No deep prejudice at the end of the edge of tanh",
+    statement="For tanh without bias vectors at σ_w² = 1 the signal dies like 1/(2l) and the correlation tends to "
+    "a limit that depends on the start: there the edge carries no growing prejudice, though χ = 1.",
+    source="an exception to arXiv:2505.12096, transient deep prejudice at the edge; found here",
+    rule=all_of(
+        exact(AT_2_L_Q_L_IN_THE_LAST_LAYER, 0.01),
+        exact(FALL_OF_LOG_ODDS_OF_C_FALL_OF_Q, 0.03),
+        between(SPREAD_OF_C_OVER_STARTS_WITHOUT_BIAS_VECTORS, 0.5, 1),
+        between(SPREAD_OF_C_OVER_STARTS_WITH_BIAS_VECTORS, -0.01, 0.01),
+    ),
+)
+
+
+EDGE_WIDTH_GAP = Claim(
+    id="edge-width-gap",
+    title="Finite width caps γ",
+    statement="In ReLU networks at the edge the mean of γ/(1+γ) falls short of infinite width by K_l/N, with "
+    "numbers K_l that follow from the maps and tend to 10.65, so γ saturates near N/K instead of growing as l².",
+    source="finite-width limit of arXiv:2505.12096, transient deep prejudice; found here",
+    rule=all_of(
+        agrees(farthest(), max_z=4.2, resolution=0.25, slack=0.05),
+        agrees(least_precise(), max_z=4.2, resolution=0.25, slack=0.05),
+        agrees(K_IN_THE_LAST_LAYER, max_z=4, resolution=0.03, slack=0.05),
+    ),
+)
+
+
+EDGE_CAP = Claim(
+    id="edge-cap",
+    title="The cap on γ is no cap on the prejudice",
+    statement="Where finite width has capped γ of ReLU networks, their largest class fraction still follows "
+    "infinite width: what is capped are differences of signal length, which change no guess.",
+    source="finite-width limit of arXiv:2505.12096, transient deep prejudice; found here",
+    rule=all_of(
+        agrees(MEAN_LARGEST_CLASS_FRACTION, max_z=4, resolution=0.005, slack=0.01),
+        greater(MEAN_LARGEST_CLASS_FRACTION, "what the mean of 1/(1+γ) implies", z=5),
+        between(GAMMA_GAMMA_OF_INFINITE_WIDTH, 0, 0.5),
+    ),
+)

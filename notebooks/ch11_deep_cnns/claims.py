@@ -1,0 +1,86 @@
+"""Claims of chapter 11, deep cnns."""
+
+from __future__ import annotations
+
+import math
+
+from igbrepro.claims import Claim, all_of, between, greater
+
+# Names of measurements, as the notebook gives them.
+MEASURED_MINUS_PREDICTED_WORST_NETWORK = "measured minus predicted, worst network"
+CLOSEST_RIVAL_OVER_EDGE_LOG10 = "closest rival over edge, log10"
+FINAL_ACCURACY_ABOVE_CHANCE_DEFAULT = "final accuracy above chance, default"
+FIRST_SQUARED_GRADIENT_DEFAULT_OVER_EDGE_LOG10 = "first squared gradient, default over edge, log10"
+HE_OVER_EDGE_LOG10 = "He over edge, log10"
+XAVIER_OVER_EDGE_LOG10 = "Xavier over edge, log10"
+
+
+CNN_EDGE_FIRST = {
+    name: Claim(
+        id=f"cnn-edge-first-{name}",
+        title=f"{label} CNNs: the edge of chaos learns first",
+        statement=f"Of deep plain {label} CNNs that differ in the variance of their weights alone, those that "
+        "start on the edge of chaos are the first to learn.",
+        source="arXiv:2505.12096, section on experiments, training dynamics of CNNs",
+        rule=greater(CLOSEST_RIVAL_OVER_EDGE_LOG10, 0.0, z=2),
+    )
+    for (name, label) in (("relu", "ReLU"), ("tanh", "tanh"))
+}
+
+
+CNN_DEFAULT_STUCK = Claim(
+    id="cnn-default-stuck",
+    title="PyTorch's default does not train a deep plain CNN",
+    statement="A deep plain ReLU CNN with PyTorch's default initialisation, far in the ordered phase, does not "
+    "leave chance within the horizon in which the edge learns: the squared gradient at its first "
+    "layer is more than ten powers of ten below that of the edge.",
+    source="follows from the phase diagram of arXiv:2505.12096; comparison with default initialisation ours",
+    rule=all_of(
+        between(FINAL_ACCURACY_ABOVE_CHANCE_DEFAULT, -0.05, 0.05),
+        between(FIRST_SQUARED_GRADIENT_DEFAULT_OVER_EDGE_LOG10, -math.inf, -10),
+    ),
+)
+
+
+CNN_SCHEMES = Claim(
+    id="cnn-schemes",
+    title="Named initialisations learn as their place in the phase diagram says",
+    statement="In deep plain ReLU CNNs He's rule, the edge of chaos without bias vectors, learns as fast as the "
+    "edge with bias vectors, to within a factor of two; Xavier Glorot's rule, in the ordered phase for ReLU, "
+    "takes longer.",
+    source="follows from the phase diagram of arXiv:2505.12096; ours",
+    rule=all_of(
+        between(HE_OVER_EDGE_LOG10, -math.log10(2), math.log10(2)),
+        greater(XAVIER_OVER_EDGE_LOG10, 0.0, z=2),
+    ),
+)
+
+
+CNN_CHAOS_LAGS = Claim(
+    id="cnn-chaos-lags",
+    title="Chaotic CNNs learn later than the edge",
+    statement="Deep plain CNNs that start far in the chaotic phase, ReLU or tanh, take longer to learn than those "
+    "that start on the edge of chaos.",
+    source="arXiv:2505.12096, section on experiments, training dynamics of CNNs; exploratory",
+    rule=all_of(*(greater(f"chaotic over edge, {name}, log10", 0.0, z=2) for name in ("relu", "tanh"))),
+)
+
+
+CNN_START_PREDICTED = Claim(
+    id="cnn-start-predicted",
+    title="The bias of an untrained CNN is predicted",
+    statement="The mean largest class fraction of untrained CNNs on real images is the one that the theory of "
+    "infinitely many channels predicts from the images alone, to within 0.05 in every phase.",
+    source="arXiv:2505.12096, phase diagram; the map over positions from Xiao et al. 2018",
+    rule=between(MEASURED_MINUS_PREDICTED_WORST_NETWORK, -0.05, 0.05),
+)
+
+
+CNN_FINAL_ACCURACY = Claim(
+    id="cnn-final-accuracy",
+    title="CNNs: the edge is ahead at the end",
+    statement="At the end of training, deep plain CNNs that started on the edge of chaos have a higher test "
+    "accuracy than those that started in any other phase.",
+    source="arXiv:2505.12096, abstract and section on experiments",
+    rule=all_of(*(greater(f"edge minus closest rival, {name}", 0.0, z=2) for name in ("relu", "tanh"))),
+)

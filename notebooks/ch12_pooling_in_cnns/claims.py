@@ -1,0 +1,106 @@
+"""Claims of chapter 12, pooling in cnns."""
+
+from __future__ import annotations
+
+from igbrepro.claims import Claim, agrees, all_of, greater
+
+
+def _within(*names: str, slack: float = 0.05) -> list:
+    """The farthest from theory and the least precise of each family agree, up to noise and a known systematic part."""
+    return [
+        agrees(f"{which}: {name}", max_z=4, resolution=0.05, slack=slack)
+        for name in names
+        for which in ("farthest from theory", "least precise")
+    ]
+
+
+CNN_POOL_IID_SIGNAL = Claim(
+    id="cnn-pool-iid-signal",
+    title="Pool-aware gains of independent nodes keep the signal of a CNN",
+    statement="At the σ_w² that keeps the signal of pooled ReLU layers with independent nodes, a deep "
+    "convolutional network with overlapping pools over 2 × 2 positions keeps its signal too, to within 5 % a "
+    "layer.",
+    source="arXiv:2505.12096, section on multi-node activations; carried over to windows of neighbouring "
+    "positions by us",
+    rule=all_of(
+        *(agrees(f"{kind}: growth of q a layer", max_z=4, resolution=0.05, slack=0.05) for kind in ("average", "max"))
+    ),
+)
+
+
+CNN_POOL_MEASURED_AVERAGE = Claim(
+    id="cnn-pool-measured-average",
+    title="One measured correlation a layer predicts the signal: average",
+    statement="In a deep ReLU CNN with average-pools over 2 × 2 positions the theory of pools, given the measured "
+    "correlation of a window's nodes in a layer, predicts the growth of q in that layer to within 5 %, at every "
+    "layer.",
+    source="ours; the factor is derived in the chapter on signal or gradient",
+    rule=all_of(*_within("growth of q")),
+)
+
+
+CNN_POOL_MEASURED_MAX = Claim(
+    id="cnn-pool-measured-max",
+    title="One measured correlation a layer predicts the signal: maximum",
+    statement="In a deep ReLU CNN with max-pools over 2 × 2 positions the theory of pools, given the measured "
+    "correlation of a window's nodes in a layer, predicts the growth of q in that layer to within 5 %, at every "
+    "layer.",
+    source="ours; the factor is derived in the chapter on signal or gradient",
+    rule=all_of(*_within("growth of q")),
+)
+
+
+CNN_POOL_GRADIENT = Claim(
+    id="cnn-pool-gradient",
+    title="Which correlation the gradient feels",
+    statement="Squared gradients pass an average-pool with the factor of the correlation of the gradients of "
+    "neighbouring windows, and a max-pool with that of the correlation of the nodes, to within 5 % at every layer.",
+    source="ours; not in arXiv:2505.12096",
+    rule=all_of(*_within("average", "max")),
+)
+
+
+CNN_POOL_POSITIONS = Claim(
+    id="cnn-pool-positions",
+    title="Pooled averages predicted from the images alone",
+    statement="With the covariance of every two positions followed through the layers of an average-pooled ReLU "
+    "CNN, theory predicts the correlation of a window's nodes, and what a pool hands on of signal and gradient, to "
+    "within 5 % from the images alone.",
+    source="ours; the kernel of infinitely many channels is that of Novak et al. 2019",
+    rule=all_of(*_within("correlation", "signal", "gradient")),
+)
+
+
+CNN_POOL_IID_LEARNS = {
+    kind: Claim(
+        id=f"cnn-pool-iid-learns-{kind}",
+        title=f"Pool-aware gains of independent nodes learn faster than He's: {kind}",
+        statement=f"A deep ReLU CNN with {kind}-pools learns faster, by its mean test accuracy over the training, "
+        "from the σ_w² that keeps the signal of independent nodes than from He's 2, which ignores the pools.",
+        source="arXiv:2505.12096, sections on multi-node activations and on experiments: training is fastest at "
+        "the critical initialisation; carried over to pooled CNNs by us; exploratory",
+        rule=greater(f"{kind}: independent minus He, mean accuracy", 0.0, z=2),
+    )
+    for kind in ("average", "max")
+}
+
+
+CNN_POOL_MEASURED_LEARNS = Claim(
+    id="cnn-pool-measured-learns",
+    title="The gain of the measured correlation learns fastest",
+    statement="A deep ReLU CNN with average- or max-pools learns faster, by its mean test accuracy over the "
+    "training, from the σ_w² that keeps the signal at the measured correlation of its windows than from that of "
+    "independent nodes, He's 2, or PyTorch's default.",
+    source="ours; not in arXiv:2505.12096; exploratory",
+    rule=all_of(*(greater(f"{kind}: measured minus closest rival", 0.0, z=2) for kind in ("average", "max"))),
+)
+
+
+CNN_POOL_DEFAULT_LAST = Claim(
+    id="cnn-pool-default-last",
+    title="PyTorch's default learns slowest",
+    statement="A deep ReLU CNN with average- or max-pools learns slower, by its mean test accuracy over the "
+    "training, from PyTorch's default initialisation than from He's 2 or either gain made for the pools.",
+    source="ours; not in arXiv:2505.12096; exploratory",
+    rule=all_of(*(greater(f"{kind}: closest other minus default", 0.0, z=2) for kind in ("average", "max"))),
+)

@@ -1,0 +1,170 @@
+"""Windows of a pooled convolutional network: how correlated their nodes are, measured and, for averages, predicted.
+
+Two correlations matter. That of the *nodes* of a window, rho, decides how much of the signal a pool hands on. That of
+the *gradients* of neighbouring windows decides how much of the gradient it passes back, since a node that is a member
+of several windows gets the sum of what they send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from igbrepro.errors import ParameterError
+from igbrepro.modules import WindowPool
+from igbrepro.networks import CNNSpec
+from igbrepro.theory import AveragePool
+
+COLUMNS = ["layer", "q", "rho", "handed_on", "gradient_rho", "passed_back"]
+
+
+def window_correlations(h: Tensor, side: int, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Mean square q of the nodes of every window of side x side of h (n, channels, H, W), and their correlation rho.
+
+    Both (n, windows down, windows across), with means over channels and members.  rho is the mean over pairs of
+    positions of E[x_i x_j], uncentred, over q; 0 where all nodes are.  stride: of the windows; with 1 the image is
+    continued periodically.
+    Raises ParameterError for a side below 2.
+    """
+    if side < 2:
+        raise ParameterError(f"side={side!r}: a window of one node has no pairs; need 2 or more.")
+    k, shifts = side**2, product(range(side), repeat=2)
+    nodes = torch.stack([torch.roll(h.double(), (-i, -j), (2, 3))[:, :, ::stride, ::stride] for i, j in shifts])
+    q = nodes.square().mean((0, 2))
+    of_mean = nodes.mean(0).square().mean(1)  # q (1 + (k - 1) rho) / k
+    rho = torch.where(q > 0, (k * of_mean / q - 1) / (k - 1), 0)
+    return q.numpy(force=True), rho.numpy(force=True)
+
+
+def window_correlation(h: Tensor, side: int, stride: int = 1) -> float:
+    """The correlation of two nodes of one window over all windows, each counted with its mean square."""
+    q, rho = window_correlations(h, side, stride)
+    return float(np.average(rho, weights=q))
+
+
+def window_table(model: nn.Module, inputs: ArrayLike | Tensor, *, seed: int = 0) -> pd.DataFrame:
+    """What every pool of a convolutional network does to given inputs (n, channels, H, W), one row a pool.
+
+    Columns:
+        layer: number of the pool, from 1.  q: mean square of the nodes in front of its activation.
+        rho: correlation of those nodes within a window, as window_correlation gives it.
+        handed_on: mean square of the pool's outputs over q, so that sigma_w2 times it is the growth of q in the layer.
+        gradient_rho: correlation of the gradients of its outputs within a window, of f, a random combination of the
+            logits (weights from `seed`).
+        passed_back: squared gradient of one node in front of the activation over that of one output of the pool.
+    Raises ParameterError for a model without a WindowPool.
+    """
+    pools = [module for module in model.modules() if isinstance(module, WindowPool)]
+    if not pools:
+        raise ParameterError("model: has no WindowPool; build a CNNSpec with a pool.")
+    children = list(model)
+    nodes, outputs = {}, {}
+    hooks = [
+        hook
+        for pool in pools
+        for hook in (
+            children[children.index(pool) - 1].register_forward_pre_hook(
+                lambda _, args, pool=pool: nodes.__setitem__(pool, args[0])
+            ),
+            pool.register_forward_hook(lambda _, args, out, pool=pool: outputs.__setitem__(pool, out)),
+        )
+    ]
+    try:
+        with torch.enable_grad():
+            first = next(model.parameters())
+            logits = model(torch.as_tensor(inputs).to(first.device, first.dtype))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed)).to(logits)
+    found = torch.autograd.grad((weights * logits).sum(), [*nodes.values(), *outputs.values()])
+    rows = []
+    for number, (pool, back, sent) in enumerate(zip(pools, found, found[len(pools) :], strict=False), 1):
+        q = float(nodes[pool].detach().double().square().mean())
+        rows.append(
+            (
+                number,
+                q,
+                window_correlation(nodes[pool].detach(), pool.side, pool.stride),
+                float(outputs[pool].detach().double().square().mean()) / q,
+                window_correlation(sent, pool.side),
+                float(back.double().square().mean() / sent.double().square().mean()),
+            )
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def average_window_theory(spec: CNNSpec, images: ArrayLike) -> pd.DataFrame:
+    """window_table at infinitely many channels, for average-pools of stride 1 on given images (n, channels, H, W).
+
+    The covariance of every two positions of an image is followed through convolutions, activations and pools, and that
+    of the gradients back from the head, whose weights make those of different positions independent. Nothing is
+    measured and no sigma_w2 enters: without biases a homogeneous network's correlations do not depend on it.
+    Columns as in window_table, q at sigma_w2 = 1.
+    Raises ParameterError unless the activation is homogeneous (ReLU and its like) and every layer is average-pooled
+    with stride 1.
+    Source: the infinite-channel kernel of convolutional networks (Novak et al. 2019), with pools in every layer.
+    """
+    all_pooled = all(spec.has_pool(layer) for layer in range(1, spec.depth + 1))
+    if not (
+        isinstance(spec.pool, AveragePool) and spec.pool_stride == 1 and all_pooled and spec.activation.homogeneous
+    ):
+        raise ParameterError(
+            f"spec={spec!r}: known for homogeneous activations, average-pooled with stride 1 throughout."
+        )
+    images = np.asarray(images, dtype=float)
+    n, channels = images.shape[:2]
+    pixels = images.reshape(n, channels, -1)
+    kernel, one = spec.activation.kernel, np.ones(())
+    signal = np.einsum("ncp,ncr->npr", pixels, pixels) / channels
+    size, forward, convolutions = spec.input_shape[1:], [], []
+    for layer in range(1, spec.depth + 1):
+        gather = _gather(size, spec.kernel, spec.stride(layer), -(spec.kernel // 2))
+        nodes = np.mean([signal[:, at][:, :, at] for at in gather], axis=0)
+        size = spec.sizes[layer - 1]
+        q = np.einsum("npp->np", nodes)
+        scale = np.sqrt(q[:, :, None] * q[:, None, :])
+        c = np.clip(nodes / np.where(scale > 0, scale, 1), -1, 1)
+        windows = _gather(size, spec.pool_side, 1, 0)
+        pool = np.zeros((len(q[0]), len(q[0])))
+        for at in windows:
+            pool[np.arange(len(at)), at] += 1 / len(windows)
+        signal = pool @ (scale * kernel.covariance(one, one, c)) @ pool.T
+        forward.append((q.mean(), _window_mean(nodes, windows), np.einsum("npp->", signal) / q.sum()))
+        convolutions.append((gather, windows, pool, kernel.slope_covariance(np.ones_like(c), 1 - c)))
+    sent, backward = np.broadcast_to(np.eye(len(pool)), signal.shape), []
+    for gather, windows, pool, slopes in reversed(convolutions):
+        back = slopes * (pool.T @ sent @ pool)
+        ratio = np.einsum("npp->", back) / np.einsum("npp->", sent)
+        backward.append((_window_mean(sent, windows), ratio))
+        below = np.zeros((n, *2 * (int(gather.max()) + 1,)))
+        for at in gather:
+            below[:, at[:, None], at] += back
+        sent = below
+    rows = [(layer, *f, *b) for layer, f, b in zip(range(1, spec.depth + 1), forward, reversed(backward), strict=True)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _gather(size: Sequence[int], side: int, stride: int, start: int) -> np.ndarray:
+    """Flat indices (side^2, positions) of the members of every window of an image continued periodically."""
+    height, width = size
+    rows, columns = np.arange(0, height, stride), np.arange(0, width, stride)
+    offsets = range(start, start + side)
+    return np.array(
+        [
+            (((rows + i) % height)[:, None] * width + (columns + j) % width).ravel()
+            for i, j in product(offsets, repeat=2)
+        ]
+    )
+
+
+def _window_mean(covariance: np.ndarray, windows: np.ndarray) -> float:
+    """As window_correlation, from the covariances (n, positions, positions) of the nodes."""
+    pairs = np.mean([covariance[:, a, b].mean() for a, b in combinations(windows, 2)])
+    return float(pairs / np.einsum("npp->np", covariance).mean())

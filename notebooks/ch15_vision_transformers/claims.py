@@ -1,0 +1,125 @@
+"""Claims of chapter 15, vision transformers."""
+
+from __future__ import annotations
+
+import math
+
+from igbrepro.claims import Claim, all_of, between, greater
+
+_A_BLOCK = "log10 of the factor a block"
+
+_SECTION = "arXiv:2505.12096, section on experiments, training dynamics of the simplified vision transformer"
+
+# Names of measurements, as the notebook gives them.
+CLOSEST_RIVAL_OVER_EDGE_LOG10 = "closest rival over edge, log10"
+EDGE_MINUS_CLOSEST_RIVAL_FINAL_ACCURACY = "edge minus closest rival, final accuracy"
+TOKENS_OF_ONE_IMAGE_SIMPLIFIED_LEAST_ALIKE_RATIO = "tokens of one image, simplified, least alike ratio"
+TOKENS_OF_ONE_IMAGE_FULL_MOST_ALIKE_RATIO = "tokens of one image, full, most alike ratio"
+BELOW_MINUS_AT_THE_EDGE_LARGEST_CLASS_FRACTION = "below minus at the edge, largest class fraction"
+AT_MINUS_ABOVE_THE_EDGE_LARGEST_CLASS_FRACTION = "at minus above the edge, largest class fraction"
+FARTHEST_RATIO_MINUS_RATIO_1_FULL_LARGEST_CLASS_FRACTION = "farthest ratio minus ratio 1, full, largest class fraction"
+FARTHEST_RATIO_OVER_RATIO_1_FULL_LOG10_OF_STEPS = "farthest ratio over ratio 1, full, log10 of steps"
+ABOVE_OVER_EDGE_LOG10_OF_STEPS = "above over edge, log10 of steps"
+EDGE_MINUS_ABOVE_FINAL_ACCURACY = "edge minus above, final accuracy"
+
+
+VIT_EDGE = Claim(
+    id="vit-edge",
+    title="The simplified vision transformer has its edge at the critical σ_w²",
+    statement="In a vision transformer without layer norm and skip connections, signal and gradient keep their "
+    "size from block to block (to within a quarter) where every matrix has its critical σ_w², shrink below it and "
+    "grow above it.",
+    source=f"{_SECTION}; the critical values of its layers; growth by block ours",
+    rule=all_of(
+        *(between(f"{what} at the edge, {_A_BLOCK}", -0.1, 0.1) for what in ("signal", "gradient")),
+        *(between(f"{what} below the edge, {_A_BLOCK}", -math.inf, -0.1) for what in ("signal", "gradient")),
+        *(between(f"{what} above the edge, {_A_BLOCK}", 0.1, math.inf) for what in ("signal", "gradient")),
+    ),
+)
+
+
+VIT_ATTENTION_GROWTH = Claim(
+    id="vit-attention-growth",
+    title="Above the edge attention lets the gradient outgrow the signal",
+    statement="In every block of the simplified vision transformer the signal is multiplied by the fourth power of "
+    "the ratio of σ_w² to its critical value (to within a quarter), as even attention predicts, but above the edge "
+    "the gradient grows faster than the signal, since attention is no longer even.",
+    source="ours",
+    rule=all_of(
+        between(f"signal over ratio⁴, worst ratio, {_A_BLOCK}", -0.1, 0.1),
+        greater(f"gradient over signal above the edge, {_A_BLOCK}", 0.0),
+    ),
+)
+
+
+VIT_RANK_COLLAPSE = Claim(
+    id="vit-rank-collapse",
+    title="Without skip connections tokens collapse, also at the edge",
+    statement="In the untrained simplified vision transformer the tokens of one image become nearly the same "
+    "(mean cosine above 0.9) at every ratio of σ_w², the critical one included; in the one with layer norm and "
+    "skip connections they stay apart.",
+    source="ours; rank collapse of attention without skip connections is due to Dong et al. 2021",
+    rule=all_of(
+        between(TOKENS_OF_ONE_IMAGE_SIMPLIFIED_LEAST_ALIKE_RATIO, 0.9, 1.0),
+        between(TOKENS_OF_ONE_IMAGE_FULL_MOST_ALIKE_RATIO, -1.0, 0.9),
+    ),
+)
+
+
+VIT_START_ORDERED = Claim(
+    id="vit-start-ordered",
+    title="The simplified vision transformer starts the more biased the smaller σ_w²",
+    statement="The largest class fraction of the untrained simplified vision transformer falls as σ_w² rises, by "
+    "0.02 or more from the ordered phase to the edge and from there to the chaotic phase.",
+    source="the order of the phases in arXiv:2505.12096, section on phases, taken over to this network; exploratory",
+    rule=all_of(
+        between(BELOW_MINUS_AT_THE_EDGE_LARGEST_CLASS_FRACTION, 0.02, math.inf),
+        between(AT_MINUS_ABOVE_THE_EDGE_LARGEST_CLASS_FRACTION, 0.02, math.inf),
+    ),
+)
+
+
+VIT_NORM_INDIFFERENT = Claim(
+    id="vit-norm-indifferent",
+    title="With layer norm and skip connections σ_w² hardly matters",
+    statement="A vision transformer with layer norm and skip connections starts with the same largest class "
+    "fraction (to within 0.05) and learns in the same time (to within a factor of two) at every ratio of σ_w².",
+    source="ours",
+    rule=all_of(
+        between(FARTHEST_RATIO_MINUS_RATIO_1_FULL_LARGEST_CLASS_FRACTION, -0.05, 0.05),
+        between(FARTHEST_RATIO_OVER_RATIO_1_FULL_LOG10_OF_STEPS, -math.log10(2), math.log10(2)),
+    ),
+)
+
+
+VIT_SIMPLIFIED_FIRST = Claim(
+    id="vit-simplified-first",
+    title="The simplified vision transformer learns first at the edge",
+    statement="Of simplified vision transformers that differ in the variance of their weights alone, those with "
+    "the critical σ_w² are the first to learn.",
+    source=_SECTION,
+    rule=greater(CLOSEST_RIVAL_OVER_EDGE_LOG10, 0.0, z=2),
+)
+
+
+VIT_SIMPLIFIED_FINAL = Claim(
+    id="vit-simplified-final",
+    title="The simplified vision transformer ends best at the edge",
+    statement="At the end of training, simplified vision transformers that started with the critical σ_w² have the "
+    "highest test accuracy.",
+    source=_SECTION,
+    rule=greater(EDGE_MINUS_CLOSEST_RIVAL_FINAL_ACCURACY, 0.0, z=2),
+)
+
+
+VIT_CHAOTIC_LAGS = Claim(
+    id="vit-chaotic-lags",
+    title="Above the edge the simplified vision transformer lags",
+    statement="Simplified vision transformers that started above the edge learn later than those at the edge, and "
+    "end with a lower test accuracy.",
+    source=f"{_SECTION}; exploratory",
+    rule=all_of(
+        greater(ABOVE_OVER_EDGE_LOG10_OF_STEPS, 0.0, z=2),
+        greater(EDGE_MINUS_ABOVE_FINAL_ACCURACY, 0.0, z=2),
+    ),
+)

@@ -1,0 +1,81 @@
+"""Claims of chapter 16, pretrained."""
+
+from __future__ import annotations
+
+import math
+
+from igbrepro.claims import Claim, all_of, between, greater
+
+_PRETRAINED = "arXiv:2505.12096, section on experiments, fine-tuning of a pre-trained vision transformer"
+
+# Names of measurements, as the notebook gives them.
+LARGEST_CLASS_FRACTION_SMALLEST_FACTOR_OF_THE_SWEEP = "largest class fraction, smallest factor of the sweep"
+MEASURED_MINUS_PREDICTED_WORST_FACTOR = "measured minus predicted, worst factor"
+FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_HEAD_STAGE = "factor 1 minus closest rival, accuracy of the head stage"
+FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_LAST_STAGE = "factor 1 minus closest rival, accuracy of the last stage"
+FACTOR_1_MINUS_LARGEST_FACTOR_ACCURACY_OF_THE_LAST_STAGE = "factor 1 minus largest factor, accuracy of the last stage"
+SMALLEST_FACTOR_MINUS_1_LARGEST_CLASS_FRACTION = "smallest factor minus 1, largest class fraction"
+AT_1_MINUS_LARGEST_FACTOR_LARGEST_CLASS_FRACTION = "1 minus largest factor, largest class fraction"
+
+
+PRETRAINED_BIAS_RESCALED = Claim(
+    id="pretrained-bias-rescaled",
+    title="Scaling pre-trained weights down makes the start more biased",
+    statement="With a fresh head, a pre-trained vision transformer is the more biased the smaller the factor by "
+    "which its weights were multiplied, as the order from ordered to chaotic suggests.",
+    source=_PRETRAINED,
+    rule=all_of(
+        greater(SMALLEST_FACTOR_MINUS_1_LARGEST_CLASS_FRACTION, 0.0, z=2),
+        greater(AT_1_MINUS_LARGEST_FACTOR_LARGEST_CLASS_FRACTION, 0.0, z=2),
+    ),
+)
+
+
+PRETRAINED_SMALL_FACTOR = Claim(
+    id="pretrained-small-factor",
+    title="Pre-trained weights scaled far down give one answer",
+    statement="Multiplied by a small enough factor, the smallest of the sweep, the weights of a pre-trained "
+    "vision transformer leave nearly all images with one class, since only constants reach the class token.",
+    source="ours; exploratory",
+    rule=between(LARGEST_CLASS_FRACTION_SMALLEST_FACTOR_OF_THE_SWEEP, 0.9, math.inf),
+)
+
+
+PRETRAINED_LAW = Claim(
+    id="pretrained-law",
+    title="γ of the features predicts the bias, also after training",
+    statement="The mean largest class fraction of random heads on the features of a pre-trained vision "
+    "transformer, rescaled or not, is the one that the γ of these features predicts, to within 0.05.",
+    source="ours; the law is that of arXiv:2505.12096 for untrained networks",
+    rule=between(MEASURED_MINUS_PREDICTED_WORST_FACTOR, -0.05, 0.05),
+)
+
+
+PRETRAINED_HEAD_BEST = Claim(
+    id="pretrained-head-best",
+    title="A head learns best on weights as they were trained",
+    statement="When only the head is trained, the pre-trained vision transformer whose weights were left as they "
+    "were ends with the highest test accuracy.",
+    source=_PRETRAINED,
+    rule=greater(FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_HEAD_STAGE, 0.0, z=2),
+)
+
+
+PRETRAINED_ALL_BEST = Claim(
+    id="pretrained-all-best",
+    title="Fine-tuning all weights ends best from weights as they were trained",
+    statement="After all weights have been fine-tuned, the network that started from unscaled pre-trained weights "
+    "has the highest test accuracy.",
+    source=_PRETRAINED,
+    rule=greater(FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_LAST_STAGE, 0.0, z=2),
+)
+
+
+PRETRAINED_SCALED_UP_LAGS = Claim(
+    id="pretrained-scaled-up-lags",
+    title="Fine-tuning from weights scaled up ends lower",
+    statement="After all weights have been fine-tuned, the network that started from pre-trained weights scaled up "
+    "has a lower test accuracy than the one that started from unscaled weights.",
+    source=f"{_PRETRAINED}; exploratory",
+    rule=greater(FACTOR_1_MINUS_LARGEST_FACTOR_ACCURACY_OF_THE_LAST_STAGE, 0.0, z=2),
+)

@@ -1,0 +1,157 @@
+"""The book's sources hang together, and a slip in them stops the build with the right words."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from igbrepro.claims import CLAIMS
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = ROOT / "book"
+PAGES = sorted(BOOK.glob("*.md"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
+GENERATED = {"book/generated/claims", "book/generated/figures", "book/generated/runs"}
+
+
+def toc_files() -> list[str]:
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text())
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+def markdown(path: Path) -> str:
+    """The prose of a page or of a notebook, with the captions of its figures."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    return "\n".join([*texts, *(settings["figure"].get("caption", "") for _, settings in figures(path))])
+
+
+def figures(notebook: Path) -> list[tuple[str, dict]]:
+    """The source and the `mystnb` settings of every code cell that makes a figure."""
+    cells = json.loads(notebook.read_text())["cells"]
+    found = [("".join(cell["source"]), cell["metadata"].get("mystnb", {})) for cell in cells]
+    return [(source, settings) for source, settings in found if "figure" in settings]
+
+
+def number(notebook: Path) -> str:
+    return notebook.stem.split("_")[0]
+
+
+def test_contents_list_every_page_and_notebook_once_and_nothing_else():
+    listed = toc_files()
+    pages = {f"book/{page.stem}" for page in PAGES}
+    chapters = {path.relative_to(ROOT).with_suffix("").as_posix() for path in NOTEBOOKS}
+    assert Counter(listed) == Counter(pages | chapters | GENERATED)
+
+
+def test_every_citation_is_in_the_list_of_references():
+    keys = set(re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(), re.MULTILINE))
+    cited = {
+        key.strip(): path.name
+        for path in [*PAGES, *NOTEBOOKS]
+        for group in re.findall(r"\{cite(?:[:\w]*)\}`([^`]+)`", markdown(path))
+        for key in group.split(",")
+    }
+    assert cited and not {key: page for key, page in cited.items() if key not in keys}
+
+
+def test_every_code_name_of_the_notation_exists():
+    rows = re.findall(r"^\|[^|]+\|([^|]+)\|", (BOOK / "notation.md").read_text(), re.MULTILINE)
+    names = {
+        name for cell in rows for code in re.findall(r"`([^`]+)`", cell) for name in re.findall(r"[A-Za-z]\w*", code)
+    }
+    source = "\n".join(path.read_text() for path in (ROOT / "igbrepro").rglob("*.py"))
+    assert len(names) > 20
+    assert not {name for name in names if not re.search(rf"\b{name}\b", source)}
+
+
+def test_first_page_says_what_bias_means():
+    text = " ".join((BOOK / "intro.md").read_text().split())
+    assert "no social or ethical judgement" in text and "generated/claims_glance.md" in text
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_figures_have_name_caption_and_alternative_text(notebook):
+    for source, settings in figures(notebook):
+        figure, alt = settings["figure"], settings.get("image", {}).get("alt", "")
+        assert figure.get("name", "").startswith(f"fig-{number(notebook)}-"), source[:80]
+        assert len(figure.get("caption", "")) >= 40 and len(alt) >= 20, figure
+        assert alt not in figure["caption"], "the alternative text says what is seen, the caption what it means"
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_labels_carry_the_number_of_their_chapter(notebook):
+    text = markdown(notebook)
+    labels = re.findall(r"^:label:\s*(\S+)", text, re.MULTILINE) + re.findall(
+        r"^\$\$\s*\(([\w-]+)\)", text, re.MULTILINE
+    )
+    assert labels
+    assert not [label for label in labels if f"-{number(notebook)}-" not in label]
+
+
+def build(source: Path) -> subprocess.CompletedProcess:
+    command = [Path(sys.executable).parent / "jupyter-book", "build", source, "-W", "-n", "--keep-going"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A book of one page with the settings of the real one: a function from the page's text to the finished build."""
+    if not (Path(sys.executable).parent / "jupyter-book").exists():
+        pytest.skip("jupyter-book is not installed: small books were not built")
+    source = tmp_path / "src"
+    ignore = shutil.ignore_patterns("*.md", "generated")
+    shutil.copytree(BOOK, source / "book", ignore=ignore)
+    (source / "book/_config.yml").rename(source / "_config.yml")
+    (source / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n")
+
+    def make(text: str) -> tuple[subprocess.CompletedProcess, str]:
+        references = "\n\n```{bibliography}\n:style: author_year\n```\n"
+        (source / "book/intro.md").write_text(f"# Page\n\n{text}{references}")
+        run = build(source)
+        page = source / "_build/html/book/intro.html"
+        return run, page.read_text() if page.exists() else ""
+
+    return make
+
+
+def test_theorems_exercises_equations_and_citations_work_together(small_book):
+    theorem = "```{prf:theorem} Name\n:label: thm-00-a\nText.\n```\n\n```{prf:lemma}\n:label: lem-00-b\nText.\n```"
+    exercise = "```{exercise}\n:label: ex-00-a\nText.\n```\n\n```{solution} ex-00-a\n:class: dropdown\nText.\n```"
+    uses = "$$\na = b\n$$ (eq-00-a)\n\n{prf:ref}`thm-00-a`, {eq}`eq-00-a`, {cite}`molder2021,cho2009`"
+    run, page = small_book("\n\n".join([theorem, exercise, uses]))
+    assert run.returncode == 0, run.stderr
+    words = re.sub(r"<[^>]+>", "", page).replace("\xa0", " ")
+    assert "[Cho and Saul, 2009, Mölder et al., 2021]" in words  # in the text
+    assert "[Cho and Saul, 2009]" in words and "[Mölder et al., 2021]" in words  # in the list
+    assert "unpkg.com" not in page  # where Thebe would be fetched from
+    ids = Counter(re.findall(r'\bid="([^"]+)"', page))
+    assert not [name for name, n in ids.items() if n > 1]
+
+
+def test_broken_links_stop_the_build_and_each_is_named(small_book):
+    slips = {
+        "{cite}`nobody1999`": "nobody1999",
+        "{ref}`nowhere`": "nowhere",
+        "[text](missing.md)": "missing.md",
+        "{eq}`eq-00-lost`": "eq-00-lost",
+        "{prf:ref}`thm-00-lost`": "thm-00-lost",
+    }
+    run, _ = small_book("\n\n".join(slips))
+    told = [line for line in run.stderr.splitlines() if "WARNING" in line]
+    assert run.returncode != 0
+    assert not [words for words in slips.values() if not any(words in line for line in told)]
+
+
+def test_the_built_book_has_every_page_and_every_claim(smoke_book):
+    assert not [file for file in toc_files() if not (smoke_book / f"{file}.html").exists()]
+    claims = (smoke_book / "book/generated/claims.html").read_text()
+    assert not [claim_id for claim_id in CLAIMS if f'id="claim-{claim_id}"' not in claims]

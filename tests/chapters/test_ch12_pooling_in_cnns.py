@@ -1,0 +1,100 @@
+"""Correlations within pooling windows: known fields, limits in closed form, and networks against theory."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from igbrepro.errors import ParameterError
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import CNNSpec, build
+from igbrepro.theory import AveragePool, MaxPool
+from notebooks.ch12_pooling_in_cnns.lab import (
+    average_window_theory,
+    window_correlation,
+    window_correlations,
+    window_table,
+)
+
+NOISE = torch.randn(20, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+SPEC = CNNSpec("relu", 3, 200, input_shape=(2, 12, 12), strides=(2,), pool=AveragePool(4))
+IMAGES = np.random.default_rng(1).normal(size=(4, 2, 12, 12)) + 0.5
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [(NOISE, 0), (NOISE.mean((2, 3), keepdim=True).expand(NOISE.shape), 1), (NOISE + NOISE.roll(1, 3), 1 / 6)],
+    ids=["noise", "constant", "neighbours in a row share half"],
+)
+def test_known_fields(field, expected):
+    # two of the six pairs of a window are neighbours in a row
+    assert window_correlation(field, 2) == pytest.approx(expected, abs=0.01)
+    assert window_correlation(field, 2, stride=2) == pytest.approx(expected, abs=0.015)
+
+
+def test_every_window_by_itself():
+    field = torch.zeros(1, 2, 4, 4)
+    field[0, :, 0, 0] = 2.0  # alone in its windows
+    field[0, :, 2:, 2:] = 3.0
+    q, rho = window_correlations(field, 2, stride=2)
+    assert q == pytest.approx(np.array([[[1, 0], [0, 9]]]))
+    assert rho == pytest.approx(np.array([[[0, 0], [0, 1]]]), abs=1e-12)
+
+
+def test_one_node_has_no_pairs():
+    with pytest.raises(ParameterError, match="side=1"):
+        window_correlation(NOISE, 1)
+
+
+def test_equal_nodes_are_not_pooled_at_all():
+    theory = average_window_theory(SPEC, np.ones((2, 2, 12, 12)))
+    assert theory["rho"].to_numpy() == pytest.approx(1)
+    assert theory["handed_on"].to_numpy() == pytest.approx(0.5)
+    assert theory["passed_back"].iloc[-1] == pytest.approx(1 / 8)  # gradients from the head are independent
+
+
+def test_independent_nodes_have_the_published_factor():
+    spec = CNNSpec("relu", 1, 4, input_shape=(4000, 6, 6), strides=(), kernel=1, pool=AveragePool(4))
+    theory = average_window_theory(spec, np.random.default_rng(0).normal(size=(1, 4000, 6, 6)))
+    assert theory["rho"].item() == pytest.approx(0, abs=0.01)
+    assert theory["handed_on"].item() == pytest.approx((math.pi + 3) / (8 * math.pi), rel=0.01)
+
+
+def test_networks_follow_the_theory_of_averages():
+    tables = [window_table(build(SPEC, InitSpec(2.0), torch.Generator().manual_seed(k)), IMAGES) for k in range(20)]
+    found = pd.concat(tables).groupby("layer")
+    mean, error = found.mean(), found.sem()
+    theory = average_window_theory(SPEC, IMAGES).set_index("layer")
+    for column in ("rho", "handed_on", "gradient_rho", "passed_back"):
+        assert (error[column] < 0.02).all(), "too noisy to decide"
+        gap = (mean[column] - theory[column]).abs()
+        assert (gap < 4.5 * error[column] + 0.005).all(), (column, gap / error[column])
+    assert mean["q"].iloc[0] == pytest.approx(2 * theory["q"].iloc[0], rel=0.02)
+
+
+def test_pools_without_overlap_pass_each_gradient_to_one_window():
+    spec = CNNSpec("relu", 2, 50, input_shape=(1, 8, 8), strides=(), pool=AveragePool(4), pool_stride=2)
+    table = window_table(build(spec, InitSpec(2.0), torch.Generator().manual_seed(0)), NOISE[:, :1, :8, :8])
+    assert table["passed_back"].to_numpy() == pytest.approx(1 / 32, rel=0.1)  # a quarter squared, half of them open
+    assert list(table["layer"]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"pool": MaxPool(4)}, {"pooled": (1,)}, {"activation": "tanh"}, {"pool": None}, {"pool_stride": 2, "strides": ()}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_theory_refuses_what_it_does_not_know(changed):
+    settings = {"activation": "relu", "depth": 2, "channels": 2, "input_shape": (1, 8, 8), "strides": (2,)}
+    with pytest.raises(ParameterError, match="average-pooled"):
+        average_window_theory(CNNSpec(**{**settings, "pool": AveragePool(4), **changed}), IMAGES)
+
+
+def test_a_model_without_pools_is_refused():
+    model = build(
+        CNNSpec("relu", 1, 2, input_shape=(1, 8, 8), strides=()), InitSpec(2.0), torch.Generator().manual_seed(0)
+    )
+    with pytest.raises(ParameterError, match="no WindowPool"):
+        window_table(model, np.zeros((2, 1, 8, 8)))

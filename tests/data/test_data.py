@@ -1,0 +1,475 @@
+import gzip
+import hashlib
+import pickle
+import runpy
+import shutil
+import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.datasets import CIFAR10, FashionMNIST
+
+from igbrepro.data import datasets as data
+from igbrepro.data import files as data_files
+from igbrepro.errors import DataMissing, ParameterError
+
+TRAIN_IMAGES = "train-images-idx3-ubyte"
+TEST_LABELS = "t10k-labels-idx1-ubyte"
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine without any copy of the data, whose downloads fail; returns the folder of its cache."""
+    for name in ("IGBREPRO_DATA", "XDG_DATA_DIRS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("IGBREPRO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(data_files, "SYSTEM_SHARES", (str(tmp_path / "share"),))
+    monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar.tar.gz")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def small(bare, monkeypatch):
+    """As `bare`, but "fashion-mnist" is the shipped subset: its four files do for the full ones."""
+    monkeypatch.setattr(data_files, "FASHION_SHA256", data_files.SUBSET_SHA256)
+    return bare
+
+
+def put_copy(folder, unpacked=False):
+    folder.mkdir(parents=True)
+    for name in data_files.IDX_FILES:
+        source = data_files.SUBSET_FOLDER / f"{name}.gz"
+        if unpacked:
+            (folder / name).write_bytes(gzip.decompress(source.read_bytes()))
+        else:
+            shutil.copy(source, folder)
+    return folder
+
+
+# Reading and looking up
+
+
+def test_the_shipped_subset_is_balanced_and_labelled(bare):
+    dataset = data.load("fashion-mnist-subset")
+    assert dataset.train_images.shape == (10_000, 1, 28, 28) and dataset.train_images.dtype == np.uint8
+    assert np.bincount(dataset.train_labels).tolist() == [1000] * 10
+    assert np.bincount(dataset.test_labels).tolist() == [200] * 10
+    assert dataset.classes[9] == "Ankle boot" and not dataset.provenance["fallback"]
+
+
+def test_the_shipped_subset_is_small_and_its_checksums_are_those_of_the_code():
+    files = list(data_files.SUBSET_FOLDER.iterdir())
+    assert {"README.md", "LICENSE.txt", "SHA256SUMS.txt"} < {file.name for file in files}
+    assert sum(file.stat().st_size for file in files) < 6e6
+    listed = (data_files.SUBSET_FOLDER / "SHA256SUMS.txt").read_text().split()
+    assert listed[::2] == list(data_files.SUBSET_SHA256) and listed[1::2] == list(data_files.IDX_FILES)
+
+
+def full_copy():
+    return next((folder for place, folder in data_files._fashion_copies() if place == "system"), None)
+
+
+@pytest.mark.skipif(full_copy() is None, reason="needs the system's copy of Fashion-MNIST (dataset-fashion-mnist)")
+def test_full_fashion_mnist_has_its_published_statistics(monkeypatch):
+    monkeypatch.delenv("IGBREPRO_DATA", raising=False)
+    monkeypatch.setenv("IGBREPRO_CACHE", "nowhere")
+    dataset = data.load("fashion-mnist")
+    mean, deviation = dataset.statistics
+    assert (mean[0] / 255, deviation[0] / 255) == pytest.approx((0.2860, 0.3530), abs=5e-5)
+    assert np.bincount(dataset.train_labels).tolist() == [6000] * 10
+    assert dataset.provenance["source"] == "system copy"
+
+
+@pytest.mark.skipif(full_copy() is None, reason="needs the system's copy of Fashion-MNIST (dataset-fashion-mnist)")
+def test_the_subset_is_made_again_from_the_full_files(tmp_path):
+    script = Path(__file__).parents[2] / "tools" / "make_fashion_subset.py"
+    runpy.run_path(str(script))["main"](full_copy(), tmp_path)
+    for name in data_files.IDX_FILES:
+        old, new = (gzip.decompress((f / f"{name}.gz").read_bytes()) for f in (data_files.SUBSET_FOLDER, tmp_path))
+        assert old == new
+    assert (tmp_path / "SHA256SUMS.txt").read_text() == (data_files.SUBSET_FOLDER / "SHA256SUMS.txt").read_text()
+
+
+def test_places_in_order(small, monkeypatch, tmp_path):
+    places = {"system": tmp_path / "share" / "datasets", "cache": small, "IGBREPRO_DATA": tmp_path / "own"}
+    monkeypatch.setenv("IGBREPRO_DATA", str(tmp_path / "own"))
+    sums = set()
+    for place, root in places.items():  # each one goes before those put there earlier
+        put_copy(root / "fashion-mnist")
+        dataset = data.load("fashion-mnist")
+        assert dataset.provenance["source"] == f"{place} copy"
+        sums.add(dataset.sha256)
+    assert len(sums) == 1
+
+
+def test_torchvisions_own_unpacked_layout_is_the_same_data(small):
+    put_copy(small / "FashionMNIST" / "raw", unpacked=True)
+    assert data.load("fashion-mnist").sha256 == data.load("fashion-mnist-subset").sha256
+
+
+# Planted errors
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(ParameterError, match=r"'fashion-mnits'.*Did you mean 'fashion-mnist'"):
+        data.load("fashion-mnits")
+    with pytest.raises(ParameterError, match="imagefolder"):
+        data.load("imagefolder:")
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def flip_a_pixel(path):
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[5000] ^= 1
+    path.write_bytes(gzip.compress(content, 1))
+
+
+@pytest.mark.parametrize("damage", [cut_short, flip_a_pixel])
+@pytest.mark.parametrize("fallback", [False, True])
+def test_a_damaged_file_is_named_with_the_command_that_fetches_it_and_never_falls_back(small, damage, fallback):
+    path = put_copy(small / "fashion-mnist") / f"{TRAIN_IMAGES}.gz"
+    damage(path)
+    with pytest.raises(DataMissing, match="damaged") as raised:
+        data.load("fashion-mnist", fallback=fallback)
+    assert str(path) in str(raised.value) and "igbrepro data fetch fashion-mnist" in str(raised.value)
+
+
+def test_a_missing_file_of_four_is_an_error_too(small):
+    (put_copy(small / "fashion-mnist") / f"{TEST_LABELS}.gz").unlink()
+    with pytest.raises(DataMissing, match=f"{TEST_LABELS}.*missing.*igbrepro data fetch"):
+        data.load("fashion-mnist", fallback=True)
+
+
+def test_damage_to_the_shipped_subset_is_found(bare, monkeypatch, tmp_path):
+    monkeypatch.setattr(data_files, "SUBSET_FOLDER", put_copy(tmp_path / "subset"))
+    flip_a_pixel(tmp_path / "subset" / f"{TRAIN_IMAGES}.gz")
+    with pytest.raises(DataMissing, match="reinstall igbrepro"):
+        data.load("fashion-mnist-subset")
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "cifar10"])
+def test_without_data_and_net_the_error_says_what_was_tried(bare, name):
+    with pytest.raises(DataMissing, match=f"(?s)no copy.*http://127.0.0.1:9.*igbrepro data fetch {name}"):
+        data.load(name)
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "cifar10"])
+def test_without_data_and_net_the_shipped_subset_serves_and_says_so(bare, name):
+    with pytest.warns(UserWarning, match="NOT THE DATA ASKED FOR"):
+        dataset = data.load(name, fallback=True)
+    assert dataset.provenance["fallback"] and dataset.provenance["name"] == "fashion-mnist-subset"
+    assert dataset.provenance["n_train"] == 10_000
+
+
+def test_a_cache_that_cannot_be_made_is_a_clear_error(bare, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("IGBREPRO_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(DataMissing, match="IGBREPRO_CACHE"):
+        data.load("fashion-mnist")
+
+
+# Fetching, from a mirror on this machine
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serves the folder tmp_path; gives its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def mirror(small, served, monkeypatch, tmp_path):
+    """A folder with the files of the "full" data, which torchvision is told to be its second mirror."""
+    folder = put_copy(tmp_path / "mirror")
+    names = [f"{name}.gz" for name in data_files.IDX_FILES]
+    monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/", f"{served}/mirror/"])
+    monkeypatch.setattr(FashionMNIST, "resources", [(name, md5((folder / name).read_bytes())) for name in names])
+    return folder
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def test_loading_downloads_once(mirror, small):
+    assert data.load("fashion-mnist").provenance["source"] == "download"
+    shutil.rmtree(mirror)
+    assert data.load("fashion-mnist").provenance["source"] == "cache copy"
+    assert {file.name for file in (small / "fashion-mnist").iterdir()} == {f"{n}.gz" for n in data_files.IDX_FILES}
+
+
+@pytest.mark.parametrize("where", ["cache", "IGBREPRO_DATA"])
+def test_fetching_again_mends_a_damaged_copy(mirror, small, monkeypatch, tmp_path, where):
+    if where == "IGBREPRO_DATA":
+        monkeypatch.setenv("IGBREPRO_DATA", str(tmp_path / "own"))
+    root = small if where == "cache" else tmp_path / "own"
+    damaged = put_copy(root / "fashion-mnist", unpacked=True) / TRAIN_IMAGES
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(DataMissing, match="data fetch fashion-mnist"):
+        data.load("fashion-mnist")
+    assert data.fetch("fashion-mnist") == str(root / "fashion-mnist")
+    assert data.load("fashion-mnist").provenance["source"] == f"{where} copy"
+
+
+def test_a_bad_download_is_not_kept(mirror, small):
+    cut_short(mirror / f"{TRAIN_IMAGES}.gz")
+    with pytest.raises(DataMissing, match="download failed"):
+        data.fetch("fashion-mnist")
+    assert list((small / "fashion-mnist").iterdir()) == []
+
+
+def test_only_known_datasets_are_fetched():
+    with pytest.raises(ParameterError, match=r"'gaussian'.*fashion-mnist and cifar10"):
+        data.fetch("gaussian")
+
+
+def test_status_tells_good_from_damaged_and_absent(small, monkeypatch, tmp_path):
+    put_copy(small / "fashion-mnist")
+    monkeypatch.setenv("IGBREPRO_DATA", str(tmp_path / "own"))
+    flip_a_pixel(put_copy(tmp_path / "own" / "fashion-mnist") / f"{TRAIN_IMAGES}.gz")
+    table = data.status()
+    assert table.columns.tolist() == ["dataset", "place", "state", "folder"]
+    assert table[["dataset", "place"]].values.tolist() == [
+        ["fashion-mnist", "IGBREPRO_DATA"],
+        ["fashion-mnist", "cache"],
+        ["fashion-mnist-subset", "shipped"],
+        ["cifar10", "-"],
+    ]
+    states = table["state"].tolist()
+    assert f"{TRAIN_IMAGES}.gz" in states[0] and states[1:3] == ["verified", "verified"]
+    assert states[3] == "absent; igbrepro data fetch cifar10"
+
+
+# CIFAR-10: original batches, made here in small
+
+
+@pytest.fixture
+def batches(bare, monkeypatch, tmp_path):
+    """A folder with cifar-10-batches-py of 3 training and 2 test pictures, whose checksums torchvision is told."""
+    folder = tmp_path / "made" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    contents = {
+        "data_batch_1": {"data": rng.integers(0, 256, (3, 3072), np.uint8), "labels": [0, 9, 4]},
+        "test_batch": {"data": rng.integers(0, 256, (2, 3072), np.uint8), "labels": [1, 2]},
+        "batches.meta": {"label_names": [f"class {k}" for k in range(10)]},
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(pickle.dumps(content))
+    sums = {name: md5((folder / name).read_bytes()) for name in contents}
+    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", sums["data_batch_1"]]])
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    meta = {"filename": "batches.meta", "key": "label_names", "md5": sums["batches.meta"]}
+    monkeypatch.setattr(CIFAR10, "meta", meta)
+    return folder.parent, contents
+
+
+def test_cifar10_batches(batches, monkeypatch):
+    folder, contents = batches
+    monkeypatch.setenv("IGBREPRO_DATA", str(folder))
+    dataset = data.load("cifar10")
+    assert (dataset.train_images == contents["data_batch_1"]["data"].reshape(3, 3, 32, 32)).all()
+    assert dataset.test_labels.tolist() == [1, 2] and dataset.classes[3] == "class 3"
+    (folder / "cifar-10-batches-py" / "test_batch").write_bytes(b"junk")
+    with pytest.raises(DataMissing, match=r"cifar-10-batches-py.*igbrepro data fetch cifar10"):
+        data.load("cifar10")
+
+
+def test_cifar10_download(batches, bare, served, monkeypatch, tmp_path):
+    archive = tmp_path / "cifar.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(batches[0] / "cifar-10-batches-py", "cifar-10-batches-py")
+    monkeypatch.setattr(CIFAR10, "url", f"{served}/{archive.name}")
+    monkeypatch.setattr(CIFAR10, "filename", archive.name)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(archive.read_bytes()))
+    assert data.load("cifar10").provenance["source"] == "download"
+    assert data.load("cifar10").provenance["source"] == "cache copy"
+    assert data.status().query("dataset == 'cifar10'")["folder"].tolist() == [str(bare / "cifar10")]
+
+
+# Image folders
+
+
+def put_pictures(folder, size=(4, 3), mode="RGB"):
+    """Two classes, one picture each in train and test, all pixels of one value: 10, 20, 30, 40."""
+    for value, place in zip((10, 20, 30, 40), ("train/cat", "train/dog", "test/cat", "test/dog"), strict=True):
+        (folder / place).mkdir(parents=True)
+        Image.new(mode, size, (value, 0, 255) if mode == "RGB" else value).save(folder / place / "1.png")
+    return folder
+
+
+def test_an_image_folder_in_colour(tmp_path):
+    dataset = data.load(f"imagefolder:{put_pictures(tmp_path / 'pets')}")
+    assert dataset.train_images.shape == (2, 3, 3, 4) and dataset.input_shape == (3, 3, 4)
+    assert dataset.train_images[:, :, 0, 0].tolist() == [[10, 0, 255], [20, 0, 255]]
+    assert dataset.test_images[:, 0, 0, 0].tolist() == [30, 40] and dataset.test_labels.tolist() == [0, 1]
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.provenance["name"] == "imagefolder:pets" and str(tmp_path) not in str(dataset.provenance)
+
+
+def test_an_image_folder_in_grey(tmp_path):
+    dataset = data.load(f"imagefolder:{put_pictures(tmp_path / 'pets', mode='L')}")
+    assert dataset.test_images.shape == (2, 1, 3, 4) and dataset.test_images[:, 0, 0, 0].tolist() == [30, 40]
+
+
+def test_cifar10_may_be_an_image_folder(bare, monkeypatch, tmp_path):
+    put_pictures(tmp_path / "own" / "cifar10")
+    monkeypatch.setenv("IGBREPRO_DATA", str(tmp_path / "own"))
+    assert data.load("cifar10").provenance["source"] == "IGBREPRO_DATA copy (image folder)"
+
+
+def without_test(folder):
+    shutil.rmtree(folder / "test")
+
+
+def other_classes(folder):
+    (folder / "test" / "dog").rename(folder / "test" / "wolf")
+
+
+def other_size(folder):
+    Image.new("RGB", (5, 3)).save(folder / "train" / "dog" / "1.png")
+
+
+def other_test_size(folder):
+    for name in ("cat", "dog"):
+        Image.new("RGB", (5, 3)).save(folder / "test" / name / "1.png")
+
+
+def broken_picture(folder):
+    cut_to = folder / "train" / "dog" / "1.png"
+    cut_to.write_bytes(cut_to.read_bytes()[:40])
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (without_test, "test: no image folder laid out as"),
+        (other_classes, "wolf"),
+        (other_size, "dog/1.png: .3, 5. pixels where the first has .3, 4."),
+        (other_test_size, "they must be alike"),
+        (broken_picture, "dog/1.png: the picture is damaged"),
+    ],
+)
+def test_bad_image_folders_are_named(tmp_path, plant, words):
+    plant(put_pictures(tmp_path / "pets"))
+    with pytest.raises(DataMissing, match=words):
+        data.load(f"imagefolder:{tmp_path / 'pets'}", fallback=True)
+
+
+# What a dataset offers
+
+
+def test_inputs_are_standardised_with_the_statistics_of_the_training_split(bare):
+    dataset = data.load("fashion-mnist-subset")
+    train, test = dataset.train_images.astype(np.float64), dataset.test_images.astype(np.float64)
+    inputs = dataset.inputs("test")
+    assert inputs.shape == (2000, 784) and inputs.dtype == np.float32
+    np.testing.assert_allclose(inputs, ((test - train.mean()) / train.std()).reshape(2000, -1), rtol=1e-5, atol=1e-6)
+    assert dataset.inputs("train", flat=False).shape == (10_000, 1, 28, 28)
+
+
+def test_each_colour_has_its_own_statistics(tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, [[[[50]], [[100]], [[256]]]], (20, 3, 8, 8)).astype(np.uint8)
+    labels = np.arange(20) % 2
+    dataset = data.Dataset("made", pictures, labels, pictures[:4], labels[:4], ("a", "b"), "here")
+    inputs = dataset.inputs("train", flat=False).astype(np.float64)
+    np.testing.assert_allclose(inputs.mean((0, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(inputs.std((0, 2, 3)), 1, atol=1e-6)
+
+
+def test_unit_scaling_leaves_pixels_between_0_and_1(bare):
+    dataset = data.load("fashion-mnist-subset").scaled("unit")
+    np.testing.assert_allclose(dataset.inputs("test"), dataset.test_images.reshape(2000, -1) / 255, rtol=1e-6)
+    assert dataset.provenance["scaling"] == "unit"
+    floats = data.gaussian(n_train=10, n_test=10).scaled("unit")
+    assert (floats.inputs("train") == floats.train_images).all()
+    with pytest.raises(ParameterError, match="scaling='byte'"):
+        dataset.scaled("byte")
+
+
+def test_parity_labels():
+    assert data.parity_labels(np.arange(10)).tolist() == [0, 1] * 5
+    dataset = data.gaussian(n_train=10, n_test=10)
+    assert (dataset.labels("test", "parity") == dataset.test_labels % 2).all()
+    with pytest.raises(ParameterError, match="'odd'"):
+        dataset.labels("test", "odd")
+    with pytest.raises(ParameterError, match="'validation'"):
+        dataset.inputs("validation")
+
+
+def test_a_subset_is_balanced_and_seeded(bare):
+    dataset = data.load("fashion-mnist-subset")
+    part = dataset.subset(n_train=103, n_test=20, seed=1)
+    assert sorted(np.bincount(part.train_labels).tolist()) == [10] * 7 + [11] * 3
+    assert np.bincount(part.test_labels).tolist() == [2] * 10
+    assert part.sha256 == dataset.subset(n_train=103, n_test=20, seed=1).sha256
+    assert part.sha256 != dataset.subset(n_train=103, n_test=20, seed=2).sha256
+    assert part.provenance["n_train"] == 103 and dataset.subset(n_test=10).provenance["n_train"] == 10_000
+    originals = {image.tobytes() for image in dataset.train_images[dataset.train_labels == 3]}
+    assert {image.tobytes() for image in part.train_images[part.train_labels == 3]} <= originals
+    others = dataset.subset(n_train=103, n_test=20, seed=2).train_images
+    assert len(originals & {image.tobytes() for image in others} & {image.tobytes() for image in part.train_images}) < 3
+    with pytest.raises(ParameterError, match=r"n_test=2010: .* has 200 inputs, 201 are wanted"):
+        dataset.subset(n_test=2010)
+    with pytest.raises(ParameterError, match="n_train=0"):
+        dataset.subset(n_train=0)
+
+
+def test_only_some_classes_in_the_order_given():
+    images = np.arange(12, dtype=np.float32).reshape(12, 1, 1, 1)
+    labels = np.array([2, 0, 1, 3, 2, 1])
+    whole = data.Dataset("toy", images[:6], labels, images[6:], labels[::-1], tuple("abcd"), "here", fallback=True)
+    part = whole.only([2, 0])
+    assert part.classes == ("c", "a") and part.fallback and part.input_shape == (1, 1, 1)
+    assert part.train_images.ravel().tolist() == [0, 1, 4] and part.train_labels.tolist() == [0, 1, 0]
+    assert part.test_images.ravel().tolist() == [7, 10, 11] and part.test_labels.tolist() == [0, 1, 0]
+    assert part.labels("train", "parity").dtype == np.int64 and part.sha256 != whole.sha256
+    assert part.statistics[0] == pytest.approx(5 / 3)  # of the inputs that are left
+    assert whole.only(np.array([0, 1, 2, 3])).sha256 == whole.sha256 and len(whole.train_labels) == 6
+    assert whole.only((3, 1)).train_labels.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("classes", [[], [1], [1, 1], [0, 4], [-1, 0], ["0", "1"]])
+def test_classes_that_are_not_there_are_refused(classes):
+    whole = data.gaussian(n_train=40, n_test=40, features=2, classes=4)
+    with pytest.raises(ParameterError, match=r"classes=\[.*\]: need two or more different ones below 4"):
+        whole.only(classes)
+
+
+def test_gaussian_inputs(bare):
+    dataset = data.load("gaussian:n_train=4000,features=50,classes=2,distance=3,seed=7")
+    x, labels = dataset.train_images, dataset.train_labels
+    assert x.shape == (4000, 50) and np.bincount(labels).tolist() == [2000, 2000]
+    centres = np.stack([x[labels == k].mean(0) for k in (0, 1)])
+    assert np.linalg.norm(centres, axis=1) == pytest.approx(
+        [3, 3], abs=0.1
+    )  # error of a centre: sqrt(50 / 2000) = 0.16 across
+    assert (x - centres[labels]).std() == pytest.approx(1, abs=0.02)
+    assert dataset.sha256 != data.load("gaussian:n_train=4000,features=50,classes=2,distance=3,seed=8").sha256
+
+
+@pytest.mark.parametrize(
+    "name", ["gaussian:size=3", "gaussian:features=many", "gaussian:features=0", "gaussian:distance=nan"]
+)
+def test_bad_gaussian_settings_are_refused(name):
+    with pytest.raises(ParameterError, match=name.partition(":")[2].partition("=")[0]):
+        data.load(name)

@@ -1,0 +1,133 @@
+"""The generated pages say what the records say: planted records in, their numbers, verdicts and links out."""
+
+import base64
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from igbrepro.claims import CLAIMS, Claim, Measurement, Record, agrees, judge, provenance
+from igbrepro.errors import ParameterError
+from igbrepro.publishing import write_pages
+
+MADE = {**provenance(), "commit": "0123456789abcdef", "dirty": False, "date": "2026-01-02T03:04:05+00:00"}
+DATA = {"name": "fashion-mnist", "source": "somewhere", "n_train": 10000, "n_test": 2000, "fallback": True}
+
+
+def png() -> str:
+    stream = io.BytesIO()
+    Image.new("RGB", (1200, 600), "red").save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def notebook(title: str, figure: str = "") -> dict:
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": [f"# {title}\n", "text"]}]
+    if figure:
+        settings = {"figure": {"name": figure, "caption": "Gap $1-c$ by layer."}, "image": {"alt": "A falling line."}}
+        outputs = [{"output_type": "display_data", "data": {"image/png": png()}}]
+        cells.append({"cell_type": "code", "metadata": {"mystnb": settings}, "source": "", "outputs": outputs})
+    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Two executed chapters in a source tree: one with two verdicts, one whose claim has no verdict."""
+    rule = agrees("the number")
+    for claim in [
+        Claim("first", "Halves are halves", "One | half is *half*.", "Section 1", "ch01_one", rule, "reproduced"),
+        Claim("second", "Thirds are halves", "A third is a half.", "Section 2", "ch01_one", rule, "reproduced"),
+        Claim("third", "Later", "Comes later.", "Section 9", "ch02_two", rule, "reproduced"),
+    ]:
+        monkeypatch.setitem(CLAIMS, claim.id, claim)
+    verdicts = (
+        judge("first", [Measurement("the number", 0.5012, 0.0034, expected=0.5)], data=[DATA]),
+        judge("second", [Measurement("the number", 0.3333, 0.0011, expected=0.5)]),
+    )
+    folder = tmp_path / "src" / "notebooks"
+    record = Record("ch01_one", "smoke", {"width": 64, "seed": 7}, verdicts, MADE, 100.0, {"width": 64}, [DATA])
+    record.write(folder / "ch01_one.record.json")
+    Record("ch02_two", "smoke", {"seed": 8}, (), MADE, 20.0).write(folder / "ch02_two.record.json")
+    (folder / "ch01_one.ipynb").write_text(json.dumps(notebook("The first chapter", "fig-01-gap")))
+    (folder / "ch02_two.ipynb").write_text(json.dumps(notebook("The second chapter")))
+    return folder
+
+
+def pages(site) -> dict[str, str]:
+    out = site.parent / "book" / "generated"
+    return {path.name: path.read_text() for path in write_pages(site, out)}
+
+
+def test_claims_page_has_every_claim_with_source_verdict_numbers_data_and_chapter(site):
+    text = pages(site)["claims.md"]
+    row = next(row for row in text.split("\n* - ") if "<claim-first>" in row)
+    for part in ("reproduced with a caveat", "{ref}`Halves are halves <claim-first>`", "Section 1", "0.5012 ± 0.0034",
+                 "fashion-mnist (fall-back)", "{doc}`Chapter 1 </notebooks/ch01_one/one>`"):  # fmt: skip
+        assert part in row
+    assert "not reproduced" in text and "0.3333 ± 0.0011" in text  # published, not hidden
+    assert "(claim-first)=\n### Halves are halves" in text and "preset *smoke*; width 64; seed 7." in text
+
+
+def test_a_claim_without_verdict_is_listed_as_not_run_here(site):
+    text = pages(site)["claims.md"]
+    later = text[text.index("(claim-third)=") :].split("(claim-")[1]
+    assert "not run here" in later and "no record of its notebook" in later
+
+
+def test_glance_counts_outcomes_and_escapes_what_markdown_would_read(site):
+    text = pages(site)["claims_glance.md"]
+    registered = len(CLAIMS) - 2  # all but the two that the first chapter settles
+    assert f"1 reproduced with a caveat, 1 not reproduced, {registered} not run here" in text
+    assert r"One \| half is \*half\*." in text
+
+
+def test_pages_follow_the_register_not_the_alphabet(site):
+    text = pages(site)["claims_glance.md"]
+    assert text.index("<claim-first>") < text.index("<claim-second>") < text.index("<claim-third>")
+
+
+def test_a_verdict_of_an_unregistered_claim_is_still_shown(site, monkeypatch):
+    monkeypatch.delitem(CLAIMS, "second")
+    assert "<claim-second>" in pages(site)["claims.md"]
+
+
+def test_figures_page_shows_each_figure_small_with_its_words(site):
+    text = pages(site)["figures.md"]
+    for part in ("## The first chapter", ":link: fig-01-gap", "{numref}`fig-01-gap`. Gap $1-c$ by layer.",
+                 ":img-alt: A falling line."):  # fmt: skip
+        assert part in text
+    assert "The second chapter" not in text  # it has none
+    small = site.parent / "book/generated/thumbnails/fig-01-gap.png"
+    assert Image.open(small).size == (480, 240)
+
+
+def test_runs_page_lists_time_parameters_data_commit_and_versions(site):
+    text = pages(site)["runs.md"]
+    for part in ("2 notebooks, 2.0 min of computing", "`width = 64`", "`0123456789`", "2026-01-02 03:04",
+                 "10,000 train + 2,000 test (fall-back", "numpy", "Python"):  # fmt: skip
+        assert part in text
+    assert text.index("Chapter 1") < text.index("Chapter 2")
+    assert "The same for every notebook." in text
+
+
+def test_runs_page_tells_different_environments_apart(site):
+    other = {**MADE, "python": "3.99.0"}
+    Record("ch02_two", "laptop", {}, (), other, 1.0).write(site / "ch02_two.record.json")
+    text = pages(site)["runs.md"]
+    assert "Versions and hardware (2)" in text and "3.99.0" in text and "laptop, smoke" in text
+
+
+def test_no_records_at_all_still_make_pages(tmp_path):
+    (tmp_path / "src/notebooks").mkdir(parents=True)
+    texts = pages(tmp_path / "src/notebooks")
+    assert set(texts) == {"claims.md", "claims_glance.md", "figures.md", "runs.md"} and all(texts.values())
+
+
+def test_a_damaged_record_stops_the_page_and_names_the_file(site):
+    (site / "ch01_one.record.json").write_text("{")
+    with pytest.raises(ParameterError, match=r"01_one\.record\.json"):
+        pages(site)
+
+
+def test_pages_are_the_same_when_written_again(site):
+    assert pages(site) == pages(site)

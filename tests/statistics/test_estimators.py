@@ -1,0 +1,70 @@
+"""Estimates with standard errors, against textbook formulas and NumPy's own fits."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from igbrepro.errors import ParameterError
+from igbrepro.statistics import decay_scale, jackknife, power_law, weighted_mean, width_fit, z_limit
+
+RNG = np.random.default_rng(0)
+
+
+def test_jackknife_of_the_mean_is_the_standard_error():
+    samples = RNG.normal(size=(40, 3))
+    value, error = jackknife(lambda mean: mean, samples)
+    assert np.allclose(value, samples.mean(0)) and np.allclose(error, samples.std(0, ddof=1) / np.sqrt(40))
+
+
+def test_jackknife_of_a_curved_function_follows_the_delta_method():
+    samples = 5 + RNG.normal(size=2000)
+    _, error = jackknife(np.log, samples)
+    assert error == pytest.approx(samples.std(ddof=1) / np.sqrt(2000) / samples.mean(), rel=2e-3)
+
+
+def test_decay_scale_of_an_exponential_and_its_sign():
+    fall = np.exp(-np.arange(9) / 2.5) * np.array([[1.0], [3.0]])
+    assert decay_scale(fall, last=8, first=3) == (pytest.approx(2.5), pytest.approx(0, abs=1e-12))
+    assert decay_scale(1 / fall, last=8).value == pytest.approx(-2.5)
+
+
+def test_fits_are_those_of_numpy():
+    widths, error = np.array([64, 128, 256, 512]), np.array([0.1, 0.2, 0.1, 0.4])
+    mean = 2 + 30 / widths + error * RNG.normal(size=4)
+    (slope, limit), covariance = np.polyfit(1 / widths, mean, 1, w=1 / error, cov="unscaled")
+    fit = width_fit(widths, mean, error)
+    assert (*fit.limit, *fit.slope) == pytest.approx((limit, covariance[1, 1] ** 0.5, slope, covariance[0, 0] ** 0.5))
+    (p, _), covariance = np.polyfit(np.log(widths), np.log(mean), 1, w=mean / error, cov="unscaled")
+    assert power_law(widths, -mean, error) == pytest.approx((p, covariance[0, 0] ** 0.5))
+
+
+def test_fits_run_over_trailing_axes():
+    widths = np.array([50, 100])
+    mean = np.array([[1.0, 2.0], [0.5, 1.5]])
+    fit = width_fit(widths, mean, np.ones((2, 2)))
+    assert np.allclose(fit.limit.value, [0, 1]) and np.allclose(fit.slope.value, [50, 50])
+    assert np.allclose(power_law(widths, mean[:, :1], np.ones((2, 1))).value, [-1])
+
+
+def test_weighted_mean_of_two():
+    assert weighted_mean([1.0, 4.0], [1.0, 2.0]) == (pytest.approx(1.6), pytest.approx(0.8**0.5))
+
+
+def test_z_limit_is_rarely_exceeded():
+    assert z_limit(1, 0.05) == pytest.approx(1.959964, abs=1e-6)
+    assert 24 * 2 * norm.sf(z_limit(24)) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: jackknife(np.mean, [1.0]), "samples"),
+        (lambda: decay_scale(np.ones((3, 4)), last=4), "last=4"),
+        (lambda: width_fit([64, 64], [1, 2], [1, 1]), "widths"),
+        (lambda: power_law([2], [1], [1]), "two different"),
+        (lambda: z_limit(0), "n_comparisons=0"),
+    ],
+)
+def test_wrong_arguments_are_named(call, words):
+    with pytest.raises(ParameterError, match=words):
+        call()
