@@ -1,56 +1,77 @@
-"""Activation functions. A new one takes a name, phi and phi':
+"""Activation functions. A new one takes a name, phi, phi' and, to build networks of it, its torch form:
 
->>> SOFTPLUS = Activation("softplus", lambda x: np.logaddexp(0, x), scipy.special.expit)
+>>> MISH = Activation("mish", mish, mish_derivative, torch_function="torch.nn.functional.mish")
 """
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from scipy.special import erf, ndtr
+from scipy.special import erf
 
 from igbrepro.checks import finite
 from igbrepro.errors import ParameterError
 from igbrepro.theory.kernels.base import Kernel
-from igbrepro.theory.kernels.closed_forms import Erf, Gelu, PiecewiseLinear
+from igbrepro.theory.kernels.closed_forms import (
+    Bent,
+    BentDerivative,
+    Erf,
+    Gelu,
+    PiecewiseLinear,
+    erf_derivative,
+    gelu,
+    gelu_derivative,
+)
 from igbrepro.theory.kernels.series import Smooth
+
+_PROBE = np.array([-1.5, 0.5, 2.0])
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise activation phi, callable on NumPy arrays.
+    """An elementwise activation phi, callable on NumPy arrays; two are equal if their functions are.
 
     function, derivative: phi and phi', elementwise; analytic, but for a kink at zero at most.
     slope: the slope at x < 0 of a piecewise-linear activation, None for all others.
-    kernel: its Gaussian expectations; by default from quadrature and Hermite series, closed forms for those below.
+    torch_function: phi of a torch tensor, or the dotted name of such a function, "torch.nn.functional.mish"; None for
+        one that is for theory only (a slope says the torch form too).
+    closed_form: its Gaussian expectations, where they are known; by default from quadrature and Hermite series.
+    Raises ParameterError for functions that do not take arrays elementwise.
     """
 
-    name: str
-    function: Callable[[np.ndarray], np.ndarray] = field(repr=False, compare=False)
-    derivative: Callable[[np.ndarray], np.ndarray] = field(repr=False, compare=False)
+    name: str = field(compare=False)
+    function: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    derivative: Callable[[np.ndarray], np.ndarray] = field(repr=False)
     slope: float | None = None
-    kernel: Kernel | None = field(default=None, repr=False, compare=False)
+    torch_function: Callable[[Any], Any] | str | None = field(default=None, repr=False)
+    closed_form: Kernel | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.kernel is None:
-            object.__setattr__(self, "kernel", Smooth(self.function, self.derivative))
+        for part in ("function", "derivative"):
+            _check_elementwise(self.name, part, getattr(self, part))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.function(x)
 
-    def __reduce__(self) -> tuple:
-        """Pickle those that `get_activation` knows by their names, as their functions have none of their own."""
-        return (get_activation, (self.name,)) if self.built_in else super().__reduce__()
+    @cached_property
+    def kernel(self) -> Kernel:
+        """Its Gaussian expectations."""
+        return self.closed_form or Smooth(self.function, self.derivative)
 
     @property
-    def built_in(self) -> bool:
-        """Whether `get_activation` finds it by its name."""
+    def portable(self) -> bool:
+        """Whether another process finds its functions: those of an importable module, no lambdas or functions of
+        `__main__`.
+        """
         try:
-            return get_activation(self.name) == self
-        except ParameterError:
+            return b"__main__" not in pickle.dumps(self)
+        except (pickle.PicklingError, AttributeError, TypeError):
             return False
 
     @property
@@ -59,11 +80,22 @@ class Activation:
         return self.slope is not None
 
 
+def _check_elementwise(name: str, part: str, function: Callable) -> None:
+    try:
+        with np.errstate(all="ignore"):
+            value = np.asarray(function(_PROBE))
+        good = value.shape == _PROBE.shape and value.dtype.kind in "fiub"
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ParameterError(
+            f"{part}={function!r} of activation {name!r}: takes no arrays elementwise; write it with NumPy (np.tanh, not "
+            "math.tanh), an array out for an array in, of the same shape."
+        )
+
+
 def _piecewise_linear(name: str, slope: float) -> Activation:
-    return Activation(
-        name, lambda x: np.where(x > 0, x, slope * x), lambda x: np.where(x > 0, 1.0, slope),
-        slope=slope, kernel=PiecewiseLinear(slope),
-    )  # fmt: skip
+    return Activation(name, Bent(slope), BentDerivative(slope), slope=slope, closed_form=PiecewiseLinear(slope))
 
 
 def LEAKY_RELU(slope: float = 0.01) -> Activation:
@@ -72,34 +104,32 @@ def LEAKY_RELU(slope: float = 0.01) -> Activation:
     return _piecewise_linear(f"leaky_relu({slope!r})", slope)
 
 
-def _gelu_derivative(x: np.ndarray) -> np.ndarray:
-    return ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
-
-
 def _tanh_derivative(x: np.ndarray) -> np.ndarray:
     return 1 - np.tanh(x) ** 2
 
 
 LINEAR = _piecewise_linear("linear", 1.0)
 RELU = _piecewise_linear("relu", 0.0)
-TANH = Activation("tanh", np.tanh, _tanh_derivative)
-ERF = Activation("erf", erf, lambda x: 2 / np.sqrt(np.pi) * np.exp(-(x**2)), kernel=Erf())
-GELU = Activation("gelu", lambda x: x * ndtr(x), _gelu_derivative, kernel=Gelu())
+TANH = Activation("tanh", np.tanh, _tanh_derivative, torch_function="torch.tanh")
+ERF = Activation("erf", erf, erf_derivative, torch_function="torch.erf", closed_form=Erf())
+GELU = Activation("gelu", gelu, gelu_derivative, torch_function="torch.nn.functional.gelu", closed_form=Gelu())
 
-_BY_NAME = {activation.name: activation for activation in (LINEAR, RELU, TANH, ERF, GELU)}
+BUILT_IN = (LINEAR, RELU, TANH, ERF, GELU)
 
 
 def get_activation(activation: Activation | str) -> Activation:
-    """An Activation as it is, or the one of that name: linear, relu, leaky_relu(a), tanh, erf, gelu.
+    """An Activation as it is, or the built-in one of that name: linear, relu, leaky_relu(a), tanh, erf, gelu.
 
     Raises ParameterError for any other name.
     """
     if isinstance(activation, Activation):
         return activation
     name = str(activation).strip().lower().replace(" ", "")
-    if name in _BY_NAME:
-        return _BY_NAME[name]
+    for known in BUILT_IN:
+        if known.name == name:
+            return known
     leaky = re.fullmatch(r"leaky_relu(?:\(([-+.\de]+)\))?", name)
     if leaky:
-        return LEAKY_RELU(leaky[1]) if leaky[1] else LEAKY_RELU()
-    raise ParameterError(f"activation={activation!r}: unknown; choose from {', '.join(_BY_NAME)}, leaky_relu(a).")
+        return LEAKY_RELU(float(leaky[1])) if leaky[1] else LEAKY_RELU()
+    names = ", ".join(known.name for known in BUILT_IN)
+    raise ParameterError(f"activation={activation!r}: unknown; choose from {names}, leaky_relu(a).")

@@ -16,7 +16,6 @@ from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.pools.pool import Pool, pooled_kernel
-from igbrepro.theory.quadrature import expectation
 
 SMALLEST_Q = 1e-200  # below this phi is linear, and the correlation map is taken here
 MARGIN = 1e-12  # how far chi must exceed 1 for a correlation fixed point below 1
@@ -187,13 +186,9 @@ class MeanField:
         Source: Schoenholz et al. 2017, eqs. (7) to (9).
         """
         at = self.fixed_point()
-        phi, kernel = self.activation, self.kernel
+        kernel = self.kernel
         q = np.clip(at.q, SMALLEST_Q, self._largest_q)
-        if self.pool is None:
-            variance_slope = expectation(lambda x: phi(x) * phi.derivative(x) * x, q) / q
-        else:
-            variance_slope = kernel.variance_slope(q)
-        q_slope = self.sigma_w2 * variance_slope
+        q_slope = self.sigma_w2 * kernel.variance_slope(q)
         after = self.sigma_w2 * kernel.second_moment(q) + self.sigma_b2
         c_slope = self.sigma_w2 * q * kernel.slope_covariance(q, at.one_minus_c) / after
 

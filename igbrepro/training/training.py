@@ -205,7 +205,7 @@ def train_many(
     parts = [(spec, p) for spec, members in groups.items() for p in _even_parts(members, stack or _stack_size(spec))]
     folder = None if checkpoints is None else Path(checkpoints)
     if workers is None:
-        portable = device.type == "cpu" and all(spec.activation.built_in for spec in groups)
+        portable = device.type == "cpu" and all(spec.activation.portable for spec in groups)
         workers = torch.get_num_threads() if portable else 1
     shared = (dataset, plan, device, folder, checkpoint_every)
     if min(workers, len(parts)) == 1:

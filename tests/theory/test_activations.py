@@ -96,6 +96,20 @@ def test_a_kink_away_from_zero_is_refused_in_words(q):
         MeanField(HARD_TANH, sigma_w2=1.5).trajectory(3, q0=q)
 
 
+def test_functions_and_not_names_make_an_activation():
+    assert Activation("relu", np.tanh, np.tanh) != RELU
+    assert LEAKY_RELU(0.3) == LEAKY_RELU(0.3) != LEAKY_RELU(0.4)
+    assert Activation("tangent", np.tanh, TANH.derivative, torch_function=TANH.torch_function) == TANH
+
+
+@pytest.mark.parametrize("function", [math.tanh, lambda x: max(x, 0.0), lambda x: 1.0, lambda x: x.sum()])
+def test_functions_of_single_numbers_are_refused_in_words(function):
+    with pytest.raises(ParameterError, match=r"^function=.*'mine'.*np.tanh, not math.tanh"):
+        Activation("mine", function, np.tanh)
+    with pytest.raises(ParameterError, match=r"^derivative="):
+        Activation("mine", np.tanh, function)
+
+
 def test_activations_cannot_be_changed():
     with pytest.raises(AttributeError):
         RELU.slope = 0.1
@@ -104,7 +118,7 @@ def test_activations_cannot_be_changed():
 @pytest.mark.parametrize("activation", [*BUILT_IN, LEAKY_RELU(1 / 3), LEAKY_RELU(-0.5)], ids=lambda a: a.name)
 def test_built_in_ones_travel_between_processes(activation):
     again = pickle.loads(pickle.dumps(activation))
-    assert activation.built_in and again == activation and again.slope == activation.slope
+    assert activation.portable and again == activation and again.slope == activation.slope
     np.testing.assert_array_equal(again(np.array(POINTS)), activation(np.array(POINTS)))
     np.testing.assert_array_equal(again.kernel.second_moment(0.7), activation.kernel.second_moment(0.7))
 
@@ -112,8 +126,8 @@ def test_built_in_ones_travel_between_processes(activation):
 def test_new_ones_travel_where_their_functions_do():
     plain = Activation("logistic", expit, np.tanh)
     again = pickle.loads(pickle.dumps(plain))
-    assert not plain.built_in and again == plain and again.function is expit and again.derivative is np.tanh
-    assert not SOFTPLUS.built_in and not Activation("relu", np.tanh, np.tanh).built_in
+    assert plain.portable and again == plain and again.function is expit and again.derivative is np.tanh
+    assert not SOFTPLUS.portable
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(SOFTPLUS)
     assert copy.deepcopy(SOFTPLUS)(0.0) == pytest.approx(math.log(2))

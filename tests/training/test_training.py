@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from igbrepro.data import datasets as data
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
-from igbrepro.modules import activations as layers
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
 from igbrepro.theory import ERF, Activation, MaxPool
 from igbrepro.training import metrics, training
@@ -405,9 +404,7 @@ def test_processes_are_as_many_as_threads_but_for_activations_of_ones_own(monkey
 
     monkeypatch.setattr(training, "_side_by_side", side_by_side)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    monkeypatch.setattr(layers, "_TORCH", dict(layers._TORCH))
-    mine = Activation("mine", ERF.function, ERF.derivative)
-    layers.register_torch_activation(mine, torch.erf)
+    mine = Activation("mine", ERF.function, lambda x: ERF.derivative(x), torch_function=torch.erf)
     networks = {name: (MLPSpec(phi, 1, 4, input_shape=(20,)), INIT) for name, phi in (("a", "erf"), ("b", "tanh"))}
     settings = SETTINGS | {"seeds": [0], "steps": 1}
     training.train_many(networks, DATASET, **settings)

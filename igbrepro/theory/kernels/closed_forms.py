@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import erf, ndtr
 
-from igbrepro.theory.kernels.base import Array, Kernel, correlation_gap
+from igbrepro.theory.kernels.base import Array, Kernel, correlation_gap, variance_slope
 
 
 def _angle(s: Array) -> Array:
@@ -23,6 +24,38 @@ def _sine_minus_arc(s: Array) -> Array:
 
 
 @dataclass(frozen=True)
+class Bent:
+    """phi(x) = x for x > 0 and slope * x below."""
+
+    slope: float
+
+    def __call__(self, x: Array) -> Array:
+        return np.where(x > 0, x, self.slope * x)
+
+
+@dataclass(frozen=True)
+class BentDerivative:
+    """Its derivative: 1 for x > 0 and slope elsewhere."""
+
+    slope: float
+
+    def __call__(self, x: Array) -> Array:
+        return np.where(x > 0, 1.0, self.slope)
+
+
+def erf_derivative(x: Array) -> Array:
+    return 2 / np.sqrt(np.pi) * np.exp(-(x**2))
+
+
+def gelu(x: Array) -> Array:
+    return x * ndtr(x)
+
+
+def gelu_derivative(x: Array) -> Array:
+    return ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+
+
+@dataclass(frozen=True)
 class PiecewiseLinear(Kernel):
     """phi(x) = x for x > 0 and slope * x below: linear (slope 1), ReLU (0), leaky ReLU."""
 
@@ -36,6 +69,9 @@ class PiecewiseLinear(Kernel):
 
     def square_slope(self, q: Array) -> Array:
         return np.full_like(q, (1 + self.slope**2) / 2)
+
+    def variance_slope(self, q: Array) -> Array:
+        return variance_slope(Bent(self.slope), BentDerivative(self.slope), q)
 
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
         s = correlation_gap(q_a, q_b, cov)
@@ -64,6 +100,9 @@ class Erf(Kernel):
     def square_slope(self, q: Array) -> Array:
         return 4 / np.pi / np.sqrt(1 + 4 * q)
 
+    def variance_slope(self, q: Array) -> Array:
+        return variance_slope(erf, erf_derivative, q)
+
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
         s = correlation_gap(q_a, q_b, cov)
         return 2 / np.pi * np.arctan2(2 * cov, np.sqrt(1 + 2 * q_a + 2 * q_b + 4 * q_a * q_b * s * (2 - s)))
@@ -90,6 +129,9 @@ class Gelu(Kernel):
 
     def square_slope(self, q: Array) -> Array:
         return self.slope_covariance(q, np.zeros_like(q))
+
+    def variance_slope(self, q: Array) -> Array:
+        return variance_slope(gelu, gelu_derivative, q)
 
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
         s = correlation_gap(q_a, q_b, cov)

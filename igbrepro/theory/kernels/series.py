@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from igbrepro.errors import NotConverged
-from igbrepro.theory.kernels.base import Array, Kernel, correlation_gap
+from igbrepro.theory.kernels.base import Array, Kernel, correlation_gap, variance_slope
 from igbrepro.theory.quadrature import expectation, pair_expectation
 
 # number of terms and step of the rule: enough for tanh up to q of about 1.6, 5 and 17
@@ -71,6 +71,9 @@ class Smooth(Kernel):
 
     def square_slope(self, q: Array) -> Array:
         return expectation(lambda x: self.derivative(x) ** 2, q)
+
+    def variance_slope(self, q: Array) -> Array:
+        return variance_slope(self.function, self.derivative, q)
 
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
         q_a, q_b, s = np.broadcast_arrays(q_a, q_b, correlation_gap(q_a, q_b, cov))

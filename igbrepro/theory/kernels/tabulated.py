@@ -6,7 +6,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from igbrepro.errors import NotConverged
-from igbrepro.theory.kernels.base import Array, Kernel
+from igbrepro.theory.kernels.base import Array, Kernel, gap_root
 
 FEW = 40  # variances for which no table is made
 _TABLE_ERROR = 1e-9
@@ -15,10 +15,10 @@ _TABLE_ERROR = 1e-9
 def tabulated_gap_root(kernel: Kernel, q: Array, bias: Array) -> Array:
     """Kernel.gap_root of `kernel`, from a table of its deviations if more than FEW variances are asked for."""
     table = kernel if q.size <= FEW else _Tabulated(kernel, float(q.min()), float(q.max()))
-    return Kernel.gap_root(table, q, bias)
+    return gap_root(table.second_moment, table.deviation, q, bias)
 
 
-class _Tabulated(Kernel):
+class _Tabulated:
     """Deviations of another kernel for variances in [low, high] and s in [0, 1], from a table over (log q, angle)."""
 
     def __init__(self, kernel: Kernel, low: float, high: float) -> None:
