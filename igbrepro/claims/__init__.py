@@ -17,14 +17,14 @@ from igbrepro.claims.rules import Claim, Decision, Rule, agrees, all_of, between
 from igbrepro.claims.verdict import VERDICT_MIME, Outcome, Verdict, notebook_verdicts
 
 __all__ = [
+    "RECORD_SUFFIX",
+    "VERDICT_MIME",
     "Claim",
     "Decision",
     "Measurement",
     "Outcome",
-    "RECORD_SUFFIX",
     "Record",
     "Rule",
-    "VERDICT_MIME",
     "Verdict",
     "agrees",
     "all_of",

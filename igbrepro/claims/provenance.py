@@ -12,8 +12,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("igbrepro", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "torch", "torchvision", "torchmetrics",
-            "papermill", "snakemake", "jupyter-book")  # fmt: skip
+PACKAGES = (
+    "igbrepro",
+    "numpy",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "papermill",
+    "snakemake",
+    "jupyter-book",
+)
 
 
 def _git(*arguments: str, folder: Path) -> str | None:

@@ -31,7 +31,7 @@ def a_verdict(**changes) -> Verdict:
         "title": "A demonstration",
         "statement": "Half of the square is <below> the diagonal.",
         "source": "arXiv:2505.12096, Section 1",
-        "notebook": "ch01_signals",
+        "chapter": "ch01_signals",
         "outcome": Outcome.CAVEAT,
         "rule_outcome": Outcome.REPRODUCED,
         "reason": "area = 0.501 ± 0.003: within 4 standard errors",
@@ -147,7 +147,7 @@ def test_records_come_back_as_they_were_written(tmp_path):
     late = Record("ch02_b", "smoke", {"width": np.int64(64)}, (a_verdict(),), made, 1.5, {"width": 64}, [FALLBACK])
     early = Record("ch01_a", "smoke", {"seed": 1}, (), made, 0.5)
     late.write(tmp_path / "ch02_b.record.json")
-    early.write(tmp_path / "theory/deep/01_a.record.json")
+    early.write(tmp_path / "deep/01_a.record.json")
     assert read_records(tmp_path) == [early, late]
 
 
