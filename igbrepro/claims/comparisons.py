@@ -7,6 +7,7 @@ any of them contradicts theory, the second whether all of them are sharp enough 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,15 +54,17 @@ def over_seeds(
     n = values.size
     if n < 2:
         raise ParameterError(f"values={values.tolist()} of {name!r}: an error over seeds needs two or more.")
-    error = np.hypot(normal_error(values.std(ddof=1) / np.sqrt(n), n - 1), rounding / np.sqrt(6))
+    floor = rounding / np.sqrt(6)
+    error = np.hypot(normal_error(values.std(ddof=1) / np.sqrt(n), n - 1), floor)
     told = ", ".join(filter(None, [note, f"{n} seeds"]))
-    return Measurement(name, float(values.mean()), float(error), expected, told)
+    return Measurement(name, float(values.mean()), float(error), expected, told, n=n, floor=float(floor))
 
 
 def closest_rival(name: str, leads: Sequence[Measurement]) -> list[Measurement]:
     """The lead that is least sure (smallest after two errors) under the name a rule looks for, before all leads."""
     rival = min(leads, key=lambda m: m.value - 2 * (m.std_error or 0))
-    return [Measurement(name, rival.value, rival.std_error, note=f"{rival.name}; {rival.note}"), *leads]
+    told = "; ".join(filter(None, [rival.name, rival.note]))
+    return [replace(rival, name=name, expected=None, note=told), *leads]
 
 
 def farthest(label: str = "") -> str:

@@ -35,7 +35,9 @@ class Measurement:
     """One measured number: value, its standard error (None: deterministic) and what theory expects (None: nothing).
 
     name: unique within a claim, plain text.  note: a few words on how it was measured, plain text.
-    Raises ParameterError for non-finite numbers, a negative standard error, or TeX in the texts.
+    n: how many independent repeats (seeds, networks) std_error comes from, where it is that of a mean (None: not told).
+    floor: the part of std_error, in quadrature, that more repeats would not make smaller.
+    Raises ParameterError for non-finite numbers, a negative standard error or floor, n below 2, or TeX in the texts.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Measurement:
     std_error: float | None = None
     expected: float | None = None
     note: str = ""
+    n: int | None = None
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         plain("name", self.name)
@@ -54,6 +58,10 @@ class Measurement:
             object.__setattr__(self, key, _finite(key, getattr(self, key), self.name))
         if self.std_error is not None and self.std_error < 0:
             raise ParameterError(f"std_error={self.std_error!r} of measurement {self.name!r}: need a number >= 0.")
+        if not 0 <= self.floor < math.inf:
+            raise ParameterError(f"floor={self.floor!r} of measurement {self.name!r}: need a finite number >= 0.")
+        if self.n is not None and self.n < 2:
+            raise ParameterError(f"n={self.n!r} of measurement {self.name!r}: an error needs two or more repeats.")
 
     @property
     def z(self) -> float | None:

@@ -1,8 +1,9 @@
 """What a claim is, and the rules by which measured numbers decide it.
 
 A rule takes the measurements of a claim by name and returns (Outcome, reason). The smaller rules below are enough to
-build every rule of the book. Each knows a third answer besides yes and no: standard errors too large to decide,
-which is "not run here". Every rule raises ParameterError for a measurement it needs and does not get.
+build every rule of the book. Each knows a third answer besides yes and no: "undecided", where standard errors are too
+large; the reason then ends in what would decide. Every rule raises ParameterError for a measurement it needs and does
+not get.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from igbrepro.claims.measurement import Measurement, format_number, plain
+from igbrepro.claims.power import REPEATS, decides_distance, decides_error
 from igbrepro.claims.verdict import Outcome
 from igbrepro.errors import ParameterError
 
+HOPELESS = f"the effect is too small for any feasible number of {REPEATS}; an equivalence margin would decide"
 Decision = Callable[[Mapping[str, Measurement]], tuple[Outcome, str]]
 
 
@@ -50,16 +53,20 @@ class Claim:
             plain(name, getattr(self, name))
 
 
-def _pick(measurements: Mapping[str, Measurement], name: str, *needs: str) -> Measurement:
-    """The measurement called `name`, with the fields in `needs` present."""
+def _pick(measurements: Mapping[str, Measurement], name: str) -> Measurement:
+    """The measurement called `name`."""
     if name not in measurements:
         have = ", ".join(map(repr, measurements)) or "none"
         raise ParameterError(f"measurement {name!r} is missing; the rule of this claim needs it (got: {have}).")
-    found = measurements[name]
-    for key in needs:
-        if getattr(found, key) is None:
-            raise ParameterError(f"measurement {name!r} has {key}=None; the rule of this claim needs a number there.")
-    return found
+    return measurements[name]
+
+
+def _given(m: Measurement, key: str) -> float:
+    """The field `key` of a measurement, which must be a number."""
+    value = getattr(m, key)
+    if value is None:
+        raise ParameterError(f"measurement {m.name!r} has {key}=None; the rule of this claim needs a number there.")
+    return value
 
 
 def agrees(
@@ -72,14 +79,15 @@ def agrees(
     """
 
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
-        m = _pick(measurements, name, "std_error", "expected")
-        size = abs(m.expected) if scale is None else scale
+        m = _pick(measurements, name)
+        error, expected = _given(m, "std_error"), _given(m, "expected")
+        size = abs(expected) if scale is None else scale
         if size == 0:
             raise ParameterError(f"measurement {name!r} expects 0: give agrees() a scale=, the unit of resolution.")
-        if m.std_error > resolution * size:
-            need = f"{resolution * size:.2g}"
-            return Outcome.NOT_RUN, f"{m}: too noisy to decide at this size (needs a standard error below {need})"
-        gap, allowed = abs(m.value - m.expected), max_z * m.std_error + slack * size
+        if error > resolution * size:
+            need = f"too noisy to decide (needs a standard error below {resolution * size:.2g})"
+            return Outcome.UNDECIDED, f"{m}: {need}; {decides_error(m, resolution * size)}"
+        gap, allowed = abs(m.value - expected), max_z * error + slack * size
         granted = f"{max_z:g} standard errors" + (f" + {slack:.2g} of {format_number(size)}" if slack else "")
         if gap <= allowed:
             return Outcome.REPRODUCED, f"{name}: within {granted}"
@@ -92,11 +100,12 @@ def exact(name: str, rtol: float, *, atol: float = 0.0) -> Rule:
     """A deterministic value equals its expected one within `rtol` (relative) plus `atol`."""
 
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
-        m = _pick(measurements, name, "expected")
-        gap = abs(m.value - m.expected)
-        relative = f"relative gap {gap / abs(m.expected):.1e}" if m.expected else f"gap {gap:.1e}"
+        m = _pick(measurements, name)
+        expected = _given(m, "expected")
+        gap = abs(m.value - expected)
+        relative = f"relative gap {gap / abs(expected):.1e}" if expected else f"gap {gap:.1e}"
         allowed = f"{rtol:.0e}" + (f" + {atol:.0e} absolute" if atol else "")
-        if gap <= rtol * abs(m.expected) + atol:
+        if gap <= rtol * abs(expected) + atol:
             return Outcome.REPRODUCED, f"{name}: {relative}, allowed {allowed}"
         return Outcome.NOT_REPRODUCED, f"{m}: {relative}, more than the allowed {allowed}"
 
@@ -123,7 +132,11 @@ def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
             return Outcome.REPRODUCED, f"{name}: {span}"
         if m.value + half < low or m.value - half > high:
             return Outcome.NOT_REPRODUCED, f"{m}: not {span}"
-        return Outcome.NOT_RUN, f"{m}: too noisy to say whether it is {span}"
+        distance = min(abs(m.value - low), abs(m.value - high))
+        more = decides_distance(
+            distance, z, m, hopeless=f"it is too near the bound for any feasible number of {REPEATS}"
+        )
+        return Outcome.UNDECIDED, f"{m}: too noisy to say whether it is {span}; {more}"
 
     return Rule(rule, (name,))
 
@@ -142,9 +155,11 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
         text = f"{a.name} − {b.name} = {format_number(gap, error)}"
         if gap > z * error:
             return Outcome.REPRODUCED, f"{text}: greater"
-        if gap < -z * error or error == 0:
+        seen = a.std_error is not None or b.std_error is not None  # else both are exact
+        if gap < -z * error or (error == 0 and not (gap == 0 and seen)):
             return Outcome.NOT_REPRODUCED, f"{text}: not greater"
-        return Outcome.NOT_RUN, f"{text}: too noisy to decide at this size (needs {z:g} standard errors)"
+        more = decides_distance(gap, z, a, b, hopeless=HOPELESS)
+        return Outcome.UNDECIDED, f"{text}: too noisy to decide (needs {z:g} standard errors); {more}"
 
     return Rule(rule, (name_a, *([name_b] if isinstance(name_b, str) else [])))
 
@@ -158,13 +173,13 @@ def all_of(*rules: Rule, also: Rule | Iterable[Rule] = ()) -> Rule:
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
         found = [r(measurements) for r in rules]
         minor = [r(measurements) for r in secondary]
-        for outcome in (Outcome.NOT_REPRODUCED, Outcome.NOT_RUN):
+        for outcome in (Outcome.NOT_REPRODUCED, Outcome.UNDECIDED):
             if decisive := [reason for o, reason in found if o is outcome]:
                 return outcome, "; ".join(decisive)
         failed = [reason for o, reason in minor if o in (Outcome.NOT_REPRODUCED, Outcome.CAVEAT)]
         caveats = [reason for o, reason in found if o is Outcome.CAVEAT] + [f"but {reason}" for reason in failed]
         good = [reason for o, reason in found + minor if o is Outcome.REPRODUCED]
-        open_ = [reason for o, reason in minor if o is Outcome.NOT_RUN]
+        open_ = [reason for o, reason in minor if o is Outcome.UNDECIDED]
         return Outcome.CAVEAT if caveats else Outcome.REPRODUCED, "; ".join(good + caveats + open_)
 
     return Rule(rule, tuple(dict.fromkeys(name for r in (*rules, *secondary) for name in r.needs)))

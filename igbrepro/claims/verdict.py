@@ -15,22 +15,35 @@ VERDICT_MIME = "application/vnd.igbrepro.verdict+json"
 
 
 class Outcome(StrEnum):
-    """What a run says about a claim; the value is the wording shown to readers."""
+    """What a run says about a claim; the value is the wording shown to readers.
+
+    UNDECIDED: it ran, and its errors are too large to say.  NOT_RUN: there is no record of it.
+    """
 
     REPRODUCED = "reproduced"
     CAVEAT = "reproduced with a caveat"
     NOT_REPRODUCED = "not reproduced"
+    UNDECIDED = "undecided"
     NOT_RUN = "not run here"
 
     @property
     def mark(self) -> str:
         """A sign that tells the outcomes apart without colour."""
-        return {"reproduced": "✓", "reproduced with a caveat": "✓*", "not reproduced": "✗"}.get(self.value, "○")
+        return _MARKS[self]
 
     @property
     def slug(self) -> str:
         """The outcome as part of a CSS class or an anchor."""
         return self.value.replace(" ", "-")
+
+
+_MARKS = {
+    Outcome.REPRODUCED: "✓",
+    Outcome.CAVEAT: "✓*",
+    Outcome.NOT_REPRODUCED: "✗",
+    Outcome.UNDECIDED: "?",
+    Outcome.NOT_RUN: "○",
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,7 @@ _HUES = {
     Outcome.REPRODUCED: "#2e7d4f",
     Outcome.CAVEAT: "#96690a",
     Outcome.NOT_REPRODUCED: "#c13a4d",
+    Outcome.UNDECIDED: "#4a6fa5",
     Outcome.NOT_RUN: "#6b7683",
 }
 

@@ -21,6 +21,7 @@ STYLES = {
     Outcome.REPRODUCED: "green",
     Outcome.CAVEAT: "yellow",
     Outcome.NOT_REPRODUCED: "red",
+    Outcome.UNDECIDED: "blue",
     Outcome.NOT_RUN: "dim",
 }
 

@@ -161,8 +161,8 @@ def claims_page(records: list[Record], chapters: Mapping[str, Chapter], register
         "(claims)=\n# Claims and verdicts",
         f"{len(verdicts)} claims: {_count(verdicts)} ({_run_line(records)}). "
         "Every verdict is computed by its chapter from the numbers shown, by the rule that the register holds for "
-        "it (one written or sharpened after a first look at numbers says *exploratory*). *Not run here* also stands "
-        "for a claim that was run and is undecided, its numbers being too noisy at this size; the box says which. "
+        "it (one written or sharpened after a first look at numbers says *exploratory*). *Undecided* is "
+        "a claim whose numbers are too noisy at this size; its box says what would decide. "
         "{doc}`/book/reproduce` says how. This page is made from the records of the run alone.",
     ]
     if rows:

@@ -19,7 +19,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 WIDTHS = [1400, 390]
-OUTCOMES = ("reproduced", "reproduced with a caveat", "not reproduced", "not run here")
+OUTCOMES = ("reproduced", "reproduced with a caveat", "not reproduced", "undecided", "not run here")
 
 FACTS = r"""
 () => {

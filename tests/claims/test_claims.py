@@ -9,6 +9,7 @@ from igbrepro.claims import (
     Measurement,
     Outcome,
     Rule,
+    Verdict,
     agrees,
     all_of,
     between,
@@ -19,7 +20,7 @@ from igbrepro.claims import (
 )
 from igbrepro.errors import ParameterError
 
-YES, CAVEAT, NO, OPEN = Outcome.REPRODUCED, Outcome.CAVEAT, Outcome.NOT_REPRODUCED, Outcome.NOT_RUN
+YES, CAVEAT, NO, OPEN = Outcome.REPRODUCED, Outcome.CAVEAT, Outcome.NOT_REPRODUCED, Outcome.UNDECIDED
 
 
 def verdict_of(rule, *measurements):
@@ -195,6 +196,16 @@ def test_judge_names_the_slip(names, message):
 def test_judge_takes_the_claim_itself(claim):
     with pytest.raises(ParameterError, match=r"need a Claim, such as claims\."):
         judge(claim, [one(1.0)])
+
+
+@pytest.mark.parametrize("claimed", ["not run here", "undecided"])
+def test_a_record_made_before_undecided_had_a_name_is_judged_anew(claimed):
+    raw = judge(DEMO, [one(1.0, 0.2)]).to_dict() | {"outcome": claimed, "rule_outcome": claimed}
+    for m in raw["measurements"]:  # fields that came later
+        del m["n"], m["floor"]
+    new = rejudge(Verdict.from_dict(raw), DEMO)
+    assert (new.outcome, new.rule_outcome) == (OPEN, OPEN)
+    assert "about 16 times as many seeds or networks as now would decide" in new.reason  # (0.2 / 0.05)^2
 
 
 def test_rejudging_applies_the_rule_and_the_words_of_today_to_the_numbers_of_then():

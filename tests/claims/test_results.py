@@ -2,8 +2,10 @@
 
 import getpass
 import json
+import re
 import socket
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from igbrepro.claims import (
 )
 from igbrepro.errors import ParameterError
 
+ROOT = Path(__file__).resolve().parents[2]
 FALLBACK = {"name": "fashion-mnist", "source": "shipped subset", "n_train": 10000, "n_test": 2000, "fallback": True}
 
 
@@ -123,7 +126,29 @@ def test_box_is_well_formed_escaped_and_self_contained():
 def test_box_tells_outcomes_apart_by_word_and_sign(outcome):
     html = a_verdict(outcome=outcome).to_html()
     assert f"{outcome.mark} {outcome}" in html and f"igb-{outcome.slug}" in html
-    assert len({o.mark for o in Outcome}) == 4
+    assert len({o.mark for o in Outcome}) == len(Outcome) == 5
+
+
+def contrast_with_white(colour):
+    """As WCAG 2.1 defines it."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_the_word_can_be_read_on_its_colour_which_the_book_shares(outcome):
+    hue = re.search(r"background:(#\w{6});color:#fff", a_verdict(outcome=outcome).to_html())[1]
+    assert contrast_with_white(hue) >= 4.5
+    style = (ROOT / "book/_assets/igbrepro.css").read_text()
+    own = re.search(rf"\.igb-badge\.igb-{outcome.slug} {{ background: (#\w+);", style)
+    assert (own or re.search(r"\.igb-badge {.*?background: (#\w+);", style, re.DOTALL))[1] == hue
+
+
+@pytest.mark.parametrize(("bad", "words"), [({"n": 1}, "two or more repeats"), ({"floor": -0.1}, "floor=-0.1")])
+def test_how_an_error_came_about_is_checked(bad, words):
+    with pytest.raises(ParameterError, match=words):
+        Measurement("a", 1.0, 0.1, **bad)
 
 
 def test_fallback_data_is_named_as_such():

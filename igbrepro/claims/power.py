@@ -1,0 +1,75 @@
+"""What would decide a claim that a run left undecided: how many seeds or networks, from the errors seen (no torch)."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+
+import numpy as np
+from scipy.stats import nct, norm
+
+from igbrepro.claims.comparisons import normal_error
+from igbrepro.claims.measurement import Measurement, format_number
+
+POWER = 0.9
+MOST = 10_000  # repeats, or MOST / 10 times as many as now: beyond that no number is feasible
+REPEATS = "seeds or networks"
+
+
+def repeats_needed(distance: float, spread: float, z: float = 2.0) -> int | None:
+    """The least number n of repeats at which a true `distance` between mean and bound shows with a power of 90 %.
+
+    spread: standard deviation of one repeat.  The test is that of `over_seeds` and a rule at `z` standard errors, a t
+    test (paired, where a repeat is a difference seed by seed), at 5 % for z = 2.  None where n would be above 10,000.
+    """
+    if not spread:
+        return 2
+    effect = abs(distance) / spread
+
+    def enough(n: int) -> bool:
+        return bool(nct.sf(z * normal_error(1.0, n - 1), n - 1, effect * math.sqrt(n)) >= POWER)
+
+    counts = range(2, MOST + 1)
+    return counts[bisect_left(counts, True, key=enough)] if enough(MOST) else None
+
+
+def _times(factor: float) -> str:
+    """ "about 3.4 times as many seeds or networks as now", rounded up to two digits."""
+    step = 10.0 ** (math.floor(math.log10(factor)) - 1)
+    rounded = math.ceil(round(factor / step, 6)) * step
+    return f"about {f'{rounded:.2g}' if rounded < 10 else f'{rounded:,.0f}'} times as many {REPEATS} as now"
+
+
+def decides_distance(distance: float, z: float, *measurements: Measurement, hopeless: str) -> str:
+    """What would tell a mean that lies `distance` from a bound apart from it at `z` standard errors, in words.
+
+    measurements: whose errors, independent of each other, blur the distance.  hopeless: said where no feasible number
+    of repeats would.
+    """
+    noisy = [m for m in measurements if m.std_error]
+    floor = math.hypot(*(m.floor for m in noisy))
+    noise = math.sqrt(max(0.0, sum((m.std_error or 0.0) ** 2 for m in noisy) - floor**2))
+    if distance == 0 and noise <= 1e-9 * floor:
+        return (
+            "no two runs that are compared differ, as where none of them arrives before the end; longer runs or an "
+            "equivalence margin would decide"
+        )
+    clear = distance**2 - (z * floor) ** 2
+    if clear <= 0 and floor:
+        return f"the spacing of the evaluations alone leaves ± {format_number(floor)}; finer ones have to come first"
+    if len(noisy) == 1 and noisy[0].n:
+        n = noisy[0].n
+        found = repeats_needed(math.sqrt(clear), noise / normal_error(1.0, n - 1) * math.sqrt(n), z)
+        if found is None:
+            return hopeless
+        return f"if it stays so, about {max(found, n + 1):,} {REPEATS} would decide (here: {n})"
+    factor = (z + float(norm.ppf(POWER))) ** 2 * float(np.divide(noise**2, clear)) if clear else math.inf
+    return hopeless if factor > MOST / 10 else f"if it stays so, {_times(factor)} would decide"
+
+
+def decides_error(m: Measurement, allowed: float) -> str:
+    """What would bring the standard error of `m` down to `allowed`, in words."""
+    factor = ((m.std_error or 0.0) / allowed) ** 2
+    if m.n:
+        return f"about {math.ceil(m.n * factor):,} {REPEATS} would decide (here: {m.n})"
+    return f"{_times(factor)} would decide"
