@@ -12,6 +12,8 @@ from igbrepro.publishing.chapters import (
     load_register,
     notebook_path,
     notebook_title,
+    parameter_defaults,
+    resolve_parameters,
 )
 from igbrepro.publishing.pages import all_verdicts, write_pages
 from igbrepro.publishing.run import parse_value, run_notebook
@@ -40,9 +42,11 @@ __all__ = [
     "load_register",
     "notebook_path",
     "notebook_title",
+    "parameter_defaults",
     "parse_value",
     "read_rejudged",
     "repository_url",
+    "resolve_parameters",
     "run_notebook",
     "stage_book",
     "write_pages",

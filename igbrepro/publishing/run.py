@@ -13,15 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from igbrepro.claims import Record, describe_data, notebook_verdicts, provenance
 from igbrepro.errors import IgbreproError
 from igbrepro.publishing.chapters import NOTEBOOKS, ROOT, notebook_path, record_path, resolve_parameters
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 PROVENANCE_TITLE = "How this page was made"
+FOLDER_VARIABLES = ("IGBREPRO_DATA", "IGBREPRO_CACHE")  # of the environment; name a folder
 
 
 class NotebookFailed(IgbreproError, RuntimeError):
@@ -40,27 +42,38 @@ def run_notebook(
 ) -> Record:
     """Execute the notebook of chapter `name` in its folder and write it below `out`/`name`, its record beside it.
 
-    changes: parameters that differ from the preset.  log: where the notebook is written while it runs, and stays if
-    it fails (default: beside the executed one, as *.failed.ipynb).  progress: show papermill's progress bar.
+    changes: parameters that differ from the preset; paths among them are meant from the caller's folder, and so are
+    those in the environment.  log: where the notebook is written while it runs, and stays if it fails (default:
+    beside the executed one, as *.unfinished.ipynb, then *.failed.ipynb).  progress: show papermill's progress bar.
     Returns the record.  Raises ParameterError for wrong names, NotebookFailed where a cell raises.
     """
-    import papermill  # seconds to import, and needed by this function alone
+    import nbformat  # both take seconds to import
+    import papermill
 
     injected, parameters = resolve_parameters(name, preset, changes, root)
     source, executed = notebook_path(name, root).resolve(), notebook_path(name, out)
-    unfinished = Path(log) if log else executed.with_suffix(".failed.ipynb")
+    failed = Path(log) if log else executed.with_suffix(".failed.ipynb")
+    unfinished = Path(log) if log else executed.with_suffix(".unfinished.ipynb")
+    located = {key: locate(key, value) for key, value in injected.items()}
     for path in (executed, unfinished):
         path.parent.mkdir(parents=True, exist_ok=True)
+    failed.unlink(missing_ok=True)
     start = time.perf_counter()
     try:
         with _clone_first():
             papermill.execute_notebook(
-                str(source), str(unfinished), injected, kernel_name="python3", cwd=str(source.parent),
-                progress_bar=progress, extra_arguments=["--IPKernelApp.log_level=50"],
-            )  # fmt: skip
+                str(source),
+                str(unfinished),
+                located,
+                kernel_name="python3",
+                cwd=str(source.parent),
+                progress_bar=progress,
+                extra_arguments=["--IPKernelApp.log_level=50"],
+            )
     except papermill.PapermillExecutionError as error:
+        unfinished.replace(failed)
         raise NotebookFailed(
-            f"notebook {name} failed: {error.ename}: {error.evalue}. It is kept with its traceback in {unfinished}"
+            f"notebook {name} failed: {error.ename}: {error.evalue}. It is kept with its traceback in {failed}"
         ) from None
     seconds = time.perf_counter() - start
     notebook = nbformat.read(unfinished, as_version=4)
@@ -77,35 +90,80 @@ def run_notebook(
         data=list(data.values()),
     )
     _publishable(notebook, record, changes or {})
+    _as_typed(notebook, injected, located)
     nbformat.write(notebook, executed)
     record.write(record_path(executed))
     unfinished.unlink()
     return record
 
 
+def locate(name: str, value: Any) -> Any:
+    """The value of a parameter as the kernel needs it, which runs in the chapter's folder: a path made absolute.
+
+    Paths are texts imagefolder:PATH under any name, and all texts under the name `checkpoints` or one that ends in
+    _file or _folder.  Other values, inside lists too, stay as they are.
+    """
+    if isinstance(value, list | tuple):
+        return type(value)(locate(name, one) for one in value)
+    if not isinstance(value, str) or not value:
+        return value
+    kind, colon, path = value.partition(":")
+    if kind == "imagefolder" and path:
+        return kind + colon + str(Path(path).expanduser().absolute())
+    if name == "checkpoints" or name.endswith(("_file", "_folder")):
+        return str(Path(value).expanduser().absolute())
+    return value
+
+
 @contextmanager
 def _clone_first() -> Iterator[None]:
-    """Let kernels started inside import this clone, whichever one the environment was made for."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), before]))
+    """Let kernels started inside import this clone, whichever one the environment was made for, and find its folders.
+
+    A folder in the environment is relative to where the caller stands, not to the chapter's folder.
+    """
+    wanted = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    for variable in FOLDER_VARIABLES:
+        if given := os.environ.get(variable):
+            wanted[variable] = str(Path(given).expanduser().absolute())
+    before = {variable: os.environ.get(variable) for variable in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        for variable, value in before.items():
+            if value is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = value
 
 
-def _publishable(notebook: nbformat.NotebookNode, record: Record, changes: Mapping[str, Any]) -> None:
+def _as_typed(notebook: NotebookNode, injected: Mapping[str, Any], located: Mapping[str, Any]) -> None:
+    """Put the paths as typed back into the cell of injected parameters: a page tells nothing of this machine."""
+    pairs = [pair for name in injected for pair in _texts(injected[name], located[name])]
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            for typed, absolute in sorted(pairs, key=lambda pair: -len(pair[1])):
+                cell.source = cell.source.replace(absolute, typed)
+
+
+def _texts(typed: Any, absolute: Any) -> list[tuple[str, str]]:
+    """The pairs (as typed, absolute) in which a value and its located form differ."""
+    if isinstance(typed, list | tuple):
+        return [pair for ends in zip(typed, absolute, strict=True) for pair in _texts(*ends)]
+    return [(typed, absolute)] if typed != absolute else []
+
+
+def _publishable(notebook: NotebookNode, record: Record, changes: Mapping[str, Any]) -> None:
     """Take out what is of no use to readers (progress bars, papermill's paths and times), add the provenance cell."""
+    from nbformat.v4 import new_markdown_cell
+
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-    notebook.cells.append(nbformat.v4.new_markdown_cell(provenance_text(record, changes), id="provenance"))
+    notebook.cells.append(new_markdown_cell(provenance_text(record, changes), id="provenance"))
 
 
 def rerun_command(name: str, preset: str, changes: Mapping[str, Any]) -> str:
