@@ -1,6 +1,6 @@
-"""The `igbrepro` command."""
+"""The `igbrepro` command, one file a subcommand."""
 
-from igbrepro.cli.main import main
+from igbrepro.cli.command import main
 
 __all__ = [
     "main",

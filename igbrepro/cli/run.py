@@ -1,0 +1,98 @@
+"""`igbrepro run`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from igbrepro.cli.options import (
+    FILE,
+    FOLDER,
+    chapters_folder,
+    check_file,
+    check_folder,
+    notebooks_option,
+    preset_option,
+)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "-p",
+    "--parameter",
+    "changes",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Change one parameter, such as -p width 512 or -p activations relu,tanh; may be given several times.",
+)
+@preset_option
+@click.option("--out", type=FOLDER, default=Path("build/run"), show_default=True, help="Where results go.")
+@click.option("--log", type=FILE, help="Where the notebook is written while it runs, and kept if it fails.")
+@notebooks_option
+def run(
+    name: str, changes: tuple[tuple[str, str], ...], preset: str, out: Path, log: Path | None, notebooks: Path | None
+) -> None:
+    """Run chapter NAME and print its verdicts.
+
+    NAME is the chapter's name, its number, or any part of the name that is unique.
+    """
+    from igbrepro.publishing import (
+        find_chapter,
+        load_preset,
+        notebook_path,
+        parameter_defaults,
+        resolve_parameters,
+        run_notebook,
+    )
+
+    root = chapters_folder(notebooks)
+    chapter = find_chapter(name, root)
+    defaults = parameter_defaults(notebook_path(chapter, root))
+    values = {key: typed(text, defaults.get(key)) for key, text in changes}
+    check_folder("out", out)
+    if log is not None:
+        check_folder("log", log.parent)
+        check_file("log", log if log.parent.exists() else None)
+    resolve_parameters(chapter, preset, values, root)  # refuses what is wrong before a time is told
+    click.echo(time_told(chapter, preset, load_preset(preset, root)[chapter].minutes, values), err=True)
+    alone = sys.stderr.isatty() and log is None  # the workflow names a log, and runs several at once
+    record = run_notebook(chapter, preset=preset, changes=values, out=out, log=log, root=root, progress=alone)
+    click.echo(f"{chapter}: done in {in_words(record.seconds / 60)} -> {notebook_path(chapter, out)}")
+    for verdict in record.verdicts:
+        click.echo(verdict)
+
+
+def typed(text: str, default: Any) -> Any:
+    """A parameter as typed: a Python literal where it is one, else the text; a list where the default is one.
+
+    Names in lists need no quotes: relu,tanh and [relu, tanh] are ["relu", "tanh"], as is a single relu ["relu"].
+    """
+    from igbrepro.publishing import parse_value
+
+    value, bare = parse_value(text), text.strip()
+    bracketed = bare.startswith("[") and bare.endswith("]")
+    if isinstance(value, str) and (bracketed or isinstance(default, list)) and "[" not in bare[1:]:
+        inside = bare[1:-1] if bracketed else bare
+        return [parse_value(part.strip()) for part in inside.split(",") if part.strip()]
+    if isinstance(default, list) and isinstance(value, int | float | tuple) and not isinstance(value, bool):
+        return list(value) if isinstance(value, tuple) else [value]
+    return value
+
+
+def in_words(minutes: float) -> str:
+    """A time in the unit that suits it: "20 seconds", "4 minutes", "1.5 hours"."""
+    if minutes < 1.5:
+        return f"{max(1, round(60 * minutes))} seconds"
+    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def time_told(chapter: str, preset: str, minutes: float, changes: Mapping[str, Any]) -> str:
+    """What is said before a run starts: how long it takes by the chapter's sizes.yml."""
+    text = f"{chapter} starts: about {in_words(minutes)} on one idle core at the preset {preset}"
+    return text + (f", which has other {', '.join(changes)}." if changes else ".")
