@@ -61,7 +61,7 @@ def gradient_profile(
     Infinite width: the ratio of entries l and l + 1 is chi at the variance of layer l.
     above_floor: read f out with weights made orthogonal to each input's own last activations, so that f = 0. Without a
         bias, homogeneous networks obey h . df/dh = f in every layer, so that |df/dh|^2 >= f^2/|h|^2: a floor of order
-        1/width under gradients that vanish, which this takes away.
+        1/width under gradients that vanish, which this takes away.  The last entry, df/df, is 1 all the same.
     """
     x = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
     generator = torch.Generator().manual_seed(seed)

@@ -8,7 +8,7 @@ import numpy as np
 
 from igbrepro.checks import finite
 from igbrepro.errors import ParameterError
-from igbrepro.theory import Activation, critical_sigma_w2, get_activation
+from igbrepro.theory import Activation, Pool, critical_sigma_w2, get_activation
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,17 @@ class InitSpec:
             object.__setattr__(self, name, value.item())
 
     @classmethod
-    def from_ratio(cls, sigma_w2_ratio: float, activation: Activation | str, sigma_b2: float = 0.0) -> InitSpec:
+    def from_ratio(
+        cls, sigma_w2_ratio: float, activation: Activation | str, sigma_b2: float = 0.0, pool: Pool | None = None
+    ) -> InitSpec:
         """The same in units of the critical value, sigma_w2 = sigma_w2_ratio * critical_sigma_w2.
 
+        Where the gradient and the signal have critical values of their own the gradient's is taken, with the warning
+        NoCommonEdge.
         Raises ParameterError also where there is no edge of chaos.
         """
         activation = get_activation(activation)
-        critical = critical_sigma_w2(activation, sigma_b2=sigma_b2)
+        critical = critical_sigma_w2(activation, sigma_b2, pool)
         if np.isnan(critical).any():
             raise ParameterError(
                 f"sigma_b2={sigma_b2!r}: {activation.name} has no known edge of chaos there; give sigma_w2 itself."

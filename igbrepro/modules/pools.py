@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from igbrepro.modules.activations import Elementwise
-from igbrepro.theory import MaxPool, Pool
+from igbrepro.errors import ParameterError
+from igbrepro.modules.activations import Elementwise, named_function
+from igbrepro.theory import Pool, check_pool
 
 
 def torch_pool(pool: Pool) -> Elementwise:
-    """The torch form of a pool: (..., width) to (..., width / k), over windows of k neighbouring nodes."""
-    reduce = torch.amax if isinstance(pool, MaxPool) else torch.mean
+    """The torch form of a pool: (..., width) to (..., width / k), over windows of k neighbouring nodes.
+
+    Raises ParameterError for a pool that has none.
+    """
+    reduce = _reduction(pool)
     return lambda x: reduce(x.unflatten(-1, (-1, pool.k)), -1)
+
+
+def _reduction(pool: Pool) -> Callable[[Tensor, int], Tensor]:
+    if check_pool(pool) is None or type(pool).torch_function is None:
+        raise ParameterError(f"pool={pool!r}: has no torch form; give its class one, torch_function.")
+    return named_function(type(pool).torch_function)
 
 
 class PoolLayer(nn.Module):
@@ -34,12 +45,18 @@ class WindowPool(nn.Module):
     """A Pool over square windows of the positions of each channel, (n, channels, height, width).
 
     stride 1: every position starts a window, the image being continued periodically; stride = side: no overlap.
+    Raises ParameterError for a pool that has no torch form.
     """
 
     def __init__(self, pool: Pool, side: int, stride: int) -> None:
         super().__init__()
         self.pool, self.side, self.stride = pool, side, stride
-        self._function = F.max_pool2d if isinstance(pool, MaxPool) else F.avg_pool2d
+        reduce, own = _reduction(pool), type(pool).torch_image_function
+
+        def by_windows(x: Tensor, side: int, stride: int) -> Tensor:
+            return reduce(x.unfold(2, side, stride).unfold(3, side, stride).flatten(-2), -1)
+
+        self._function = by_windows if own is None else named_function(own)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == 1:

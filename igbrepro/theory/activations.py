@@ -89,8 +89,8 @@ def _check_elementwise(name: str, part: str, function: Callable) -> None:
         good = False
     if not good:
         raise ParameterError(
-            f"{part}={function!r} of activation {name!r}: takes no arrays elementwise; write it with NumPy (np.tanh, not "
-            "math.tanh), an array out for an array in, of the same shape."
+            f"{part}={function!r} of activation {name!r}: takes no arrays elementwise; write it with NumPy "
+            "(np.tanh, not math.tanh), an array out for an array in, of the same shape."
         )
 
 

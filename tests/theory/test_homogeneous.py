@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory import RELU, AveragePool, MaxPool, mean_gradient_profile, relu_window_gains
+from igbrepro.theory import RELU, AveragePool, MaxPool, Pool, mean_gradient_profile, relu_window_gains
 
 # g of a window (n, 2) and its gradient, written out.
 WINDOWS = {
@@ -76,12 +76,21 @@ def test_mean_profile_of_narrow_networks(kind, above_floor):
     slack = 0.03 if kind is AveragePool else 0.0
     assert (error < 0.06 * expected[:depth]).all()
     assert (np.abs(mean - expected[:depth]) < 4.5 * error + slack * expected[:depth]).all()
-    assert np.isnan(expected[depth]) if above_floor else expected[depth] == 1
+    assert expected[depth] == 1  # df/df, as drawn_profile and ensembles.gradient_profile have it
+
+
+class Half(Pool):
+    """A pool that the closed forms do not know."""
+
+    def _kernel(self, activation):
+        return activation.kernel
 
 
 def test_errors():
     with pytest.raises(ParameterError, match="k=2"):
         relu_window_gains(MaxPool(3))
+    with pytest.raises(ParameterError, match="MaxPool and AveragePool"):
+        relu_window_gains(Half(2))
     with pytest.raises(ParameterError, match="independent"):
         mean_gradient_profile(MaxPool(2, 0.5), sigma_w2=1.0, depth=3, fan_in=10)
     with pytest.raises(ParameterError, match="fan_in"):

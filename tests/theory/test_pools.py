@@ -25,6 +25,7 @@ from igbrepro.theory import (
     neutral_sigma_w2,
     phase_grid,
 )
+from igbrepro.theory.pools import maximum
 
 PI = np.pi
 SINE = Activation("sine", np.sin, np.cos)
@@ -308,3 +309,34 @@ def test_bad_pools_are_one_clear_error():
     ):
         with pytest.raises(ParameterError, match=words):
             make()
+
+
+@pytest.mark.parametrize("kind", [MaxPool, AveragePool])
+@pytest.mark.parametrize("activation", [TANH, GELU, LEAKY_RELU(0.2)], ids=lambda a: a.name)
+@pytest.mark.parametrize("rho", [0.0, 0.5, 1.0])
+def test_depth_scales_exist_for_every_pool_and_activation(kind, activation, rho):
+    """xi_q and xi_c against slopes of the maps taken by differences; at correlation 1 there is no pool."""
+    pool = kind(2, rho)
+    if kind is MaxPool and activation is GELU and rho == 0.5:
+        with pytest.raises(ParameterError, match="falls somewhere"):
+            MeanField(activation, sigma_w2=1.0, pool=pool)
+        return
+    mf = MeanField(activation, sigma_w2=0.9, sigma_b2=0.1, pool=pool)
+    at, scales = mf.fixed_point(), mf.depth_scales()
+    assert np.isfinite(at.q)
+    low, high = mf.q_map(at.q * np.array([1 - 1e-4, 1 + 1e-4]))
+    assert scales.xi_q == pytest.approx(-1 / np.log((high - low) / (2e-4 * at.q)), rel=1e-5)
+    assert scales.xi_gradient == pytest.approx(1 / abs(np.log(mf.chi(at.q))), rel=1e-9)
+    assert scales.xi_c == pytest.approx(-1 / np.log(1e4 * (1 - mf.c_map(1 - 1e-4, at.q))), rel=0.05)
+    if rho == 1:
+        plain = MeanField(activation, sigma_w2=0.9, sigma_b2=0.1).depth_scales()
+        assert (scales.xi_q, scales.xi_c) == (plain.xi_q, plain.xi_c)
+
+
+def test_equal_activations_made_twice_share_their_series():
+    maximum._ratio_series.cache_clear()
+    for _ in range(2):
+        like = Activation("mine", lambda x: np.where(x > 0, x, 0.2 * x), lambda x: np.where(x > 0, 1, 0.2), slope=0.2)
+        for phi in (LEAKY_RELU(0.2), like):
+            MeanField(phi, sigma_w2=1.0, pool=MaxPool(2)).c_map(0.5, 1.0)
+    assert maximum._ratio_series.cache_info().misses == 1

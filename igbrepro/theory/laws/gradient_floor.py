@@ -8,36 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
 
 from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation
-from igbrepro.theory.pools.maximum import MaxPool
-from igbrepro.theory.pools.pool import Pool
+from igbrepro.theory.pools.pool import Pool, check_pool
 from igbrepro.theory.quadrature import expectation
 
 
 def aligned_slope(activation: Activation, pool: Pool | None = None) -> float:
-    """E[g^2 |grad g|^2] / E[g^2] of a homogeneous activation with or without a pool of independent nodes; 1 for ReLU.
+    """E[g^2 |grad g|^2] / E[g^2] of a homogeneous activation with or without a pool of its nodes; 1 for ReLU.
 
-    Raises ParameterError for other activations.
+    |grad g|^2 is the plain sum of (d_i g)^2 over the nodes, whatever their correlation.
+    Raises ParameterError for other activations, and for a pool of whose aligned slope nothing is known.
     """
     if not activation.homogeneous:
         raise ParameterError(f"activation={activation.name!r}: need a homogeneous one, such as relu.")
-    phi, slope2, k = activation, lambda x: activation.derivative(x) ** 2, 1 if pool is None else pool.k
-    if isinstance(pool, MaxPool):
-
-        def of_max(f):  # f of the largest of k standard normal numbers
-            return float(expectation(lambda x: k * ndtr(x) ** (k - 1) * f(x), 1.0))
-
-        return of_max(lambda x: phi(x) ** 2 * slope2(x)) / of_max(lambda x: phi(x) ** 2)
-    mean, square, slope, one, both = (
-        float(expectation(f, 1.0))
-        for f in (phi, lambda x: phi(x) ** 2, slope2, lambda x: phi(x) * slope2(x), lambda x: (phi(x) ** 2) * slope2(x))
-    )
-    pairs, triples = k * (k - 1), k * (k - 1) * (k - 2)
-    total = k * both + pairs * (square * slope + 2 * one * mean) + triples * mean**2 * slope
-    return total / k**2 / (k * square + pairs * mean**2)
+    pool = check_pool(pool)
+    if pool is not None:
+        return pool.aligned_slope(activation)
+    square = float(expectation(lambda x: activation(x) ** 2, 1.0))
+    return float(expectation(lambda x: activation(x) ** 2 * activation.derivative(x) ** 2, 1.0)) / square
 
 
 def floor_per_overlap(

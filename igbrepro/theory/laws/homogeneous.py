@@ -16,6 +16,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import RELU
 from igbrepro.theory.laws.gradient_floor import aligned_slope
 from igbrepro.theory.pools.average import AveragePool
+from igbrepro.theory.pools.maximum import MaxPool
 from igbrepro.theory.pools.pool import Pool
 
 
@@ -23,8 +24,10 @@ def relu_window_gains(pool: Pool) -> tuple[float, float]:
     """(E[g^2] / q, sum_ij R_ij E[d_i g d_j g]) of ReLU pooled over windows of two nodes of any correlation.
 
     sigma_w2 times the first is the growth of the variance in a layer, times the second that of a gradient.
-    Raises ParameterError for other windows.
+    Raises ParameterError for other windows and kinds of pools.
     """
+    if not isinstance(pool, AveragePool | MaxPool):
+        raise ParameterError(f"pool={pool!r}: closed forms are known for MaxPool and AveragePool.")
     if pool.k != 2:
         raise ParameterError(f"pool={pool!r}: closed forms are known for k=2; use MeanField(RELU, pool=...).kernel.")
     rho = pool.correlation
@@ -42,7 +45,7 @@ def mean_gradient_profile(
     """The mean squared gradient E|delta_l|^2 of one logit of a bias-free ReLU network of finite width, (depth + 1,).
 
     fan_in: the number of values a layer hands on (width / k).  above_floor: for a read-out orthogonal to the last
-    activations, as `response.gradient_profile` has it; the last entry is then nan.
+    activations, as `igbrepro.ensembles.gradient_profile` has it.  The last entry, df/df, is 1 either way.
     Exact at every width for a maximum and for no pool; for an average up to terms of relative order 1 / fan_in^2.
     Raises ParameterError for correlated windows and for numbers out of range.
     """
@@ -59,6 +62,4 @@ def mean_gradient_profile(
         profile[layer] = chi * profile[layer + 1]
         if not above_floor:
             profile[layer] += along * sigma_w2 / fan_in * growth ** (depth - 1 - layer)
-    if above_floor:
-        profile[depth] = np.nan
     return profile

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtr
 
 from igbrepro.theory.kernels.base import Array, Kernel
 from igbrepro.theory.pools.pool import Pool
-from igbrepro.theory.quadrature import expectation, pair_expectation
+from igbrepro.theory.quadrature import expectation, normal_density, pair_expectation
 
 if TYPE_CHECKING:
     from igbrepro.theory.activations import Activation
@@ -20,8 +21,51 @@ _LEGENDRE, _LEGENDRE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 class AveragePool(Pool):
     """The mean of phi over each window."""
 
+    torch_function = "torch.mean"
+    torch_image_function = "torch.nn.functional.avg_pool2d"
+
     def _kernel(self, activation: Activation) -> Kernel:
         return _Average(activation, self.k, self.correlation)
+
+    def aligned_slope(self, activation: Activation) -> float:
+        """By counting which of the nodes i, j, l of E[phi_i phi_j phi'_l^2] are the same.
+
+        Correlated nodes are independent given the part that they share.
+        """
+        k, phi, rho = self.k, activation, self.correlation
+        pairs, triples = k * (k - 1), k * (k - 1) * (k - 2)
+
+        def slope2(x: Array) -> Array:
+            return activation.derivative(x) ** 2
+
+        def square(x: Array) -> Array:
+            return phi(x) ** 2
+
+        def ends(mean: Array, second: Array, slope: Array, one: Array, both: Array) -> tuple[Array, Array]:
+            total = k * both + pairs * (second * slope + 2 * one * mean) + triples * mean**2 * slope
+            return total, k * second + pairs * mean**2
+
+        if not rho:
+            moments = (phi, square, slope2, lambda x: phi(x) * slope2(x), lambda x: square(x) * slope2(x))
+            total, whole = ends(*(expectation(f, 1.0) for f in moments))
+        else:
+            low = float(activation.derivative(np.array(-1.0)))
+
+            def given(v: Array) -> tuple[Array, Array]:
+                return ends(*_bent_moments(low, np.sqrt(rho) * v, np.sqrt(1 - rho)))
+
+            total, whole = (expectation(lambda v, i=i: given(v)[i], 1.0) for i in (0, 1))
+        return float(total / k**2 / whole)
+
+
+def _bent_moments(low: float, mean: Array, deviation: float) -> tuple[Array, Array, Array, Array, Array]:
+    """E of phi, phi^2, phi'^2, phi phi'^2 and (phi phi')^2 for x ~ N(mean, deviation^2), phi of slopes 1 and `low`."""
+    z = mean / max(deviation, 1e-100)
+    right, density = ndtr(z), deviation * normal_density(np.clip(z, -40, 40))
+    up1, up2 = mean * right + density, (mean**2 + deviation**2) * right + mean * density
+    down0, down1, down2 = 1 - right, mean - up1, mean**2 + deviation**2 - up2
+    first, second = up1 + low * down1, up2 + low**2 * down2
+    return first, second, right + low**2 * down0, up1 + low**3 * down1, up2 + low**4 * down2
 
 
 @dataclass(frozen=True)

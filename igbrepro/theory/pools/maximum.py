@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from igbrepro.errors import ParameterError
 from igbrepro.theory.kernels.base import Array, Kernel, correlation_gap
+from igbrepro.theory.kernels.closed_forms import Bent, BentDerivative
 from igbrepro.theory.kernels.folded_max import LEAST_C, FoldedMax, check_pair, dip
 from igbrepro.theory.kernels.tabulated import tabulated_gap_root
 from igbrepro.theory.pools.pool import Pool
@@ -32,6 +33,9 @@ class MaxPool(Pool):
     Maps of two inputs take correlations of the inputs from -0.5 on.
     """
 
+    torch_function = "torch.amax"
+    torch_image_function = "torch.nn.functional.max_pool2d"
+
     def _kernel(self, activation: Activation) -> Kernel:
         lowest = dip(activation.derivative)
         if lowest is None or (lowest > -np.inf and self.correlation):
@@ -42,8 +46,19 @@ class MaxPool(Pool):
             )
         if lowest > -np.inf:
             return FoldedMax(activation.function, activation.derivative, self.k, lowest)
-        kind = _HomogeneousMax if activation.homogeneous else _Max
-        return kind(activation.function, activation.derivative, self.k, self.correlation)
+        single = activation.function, activation.derivative, self.k, self.correlation
+        return _Max(*single) if activation.slope is None else _HomogeneousMax(*single, activation.slope)
+
+    def aligned_slope(self, activation: Activation) -> float:
+        """That of the largest node: E[g^2 phi'^2] / E[g^2]."""
+        phi, k, rho = activation, self.k, self.correlation
+
+        def of_max(f: Callable[[Array], Array]) -> float:  # f of the largest of k standard normal numbers
+            if rho:
+                return float(expectation(f, 1.0, _largest_node(k, rho)))
+            return float(expectation(lambda x: k * ndtr(x) ** (k - 1) * f(x), 1.0))
+
+        return of_max(lambda x: phi(x) ** 2 * activation.derivative(x) ** 2) / of_max(lambda x: phi(x) ** 2)
 
 
 @dataclass(frozen=True)
@@ -128,6 +143,8 @@ class _Max(Kernel):
 class _HomogeneousMax(_Max):
     """The same for a piecewise-linear phi, whose pair maps are one function of the angle between the two inputs."""
 
+    slope: float
+
     largest_q = 1e100
 
     def covariance(self, q_a: Array, q_b: Array, cov: Array) -> Array:
@@ -136,7 +153,7 @@ class _HomogeneousMax(_Max):
 
     def deviation(self, q: Array, s: Array) -> Array:
         check_pair(s)
-        return q * s * chebyshev.chebval(_unit_angle(s), _ratio_series(self))
+        return q * s * chebyshev.chebval(_unit_angle(s), _ratio_series(self.slope, self.k, self.rho))
 
     def _exact_deviation(self, s: Array) -> Array:
         return super().deviation(np.ones_like(s), s)
@@ -178,12 +195,13 @@ def _unit_angle(s: Array) -> Array:
     return 4 * np.arcsin(np.sqrt(np.asarray(s) / 2)) / np.arccos(LEAST_C) - 1
 
 
-@lru_cache(maxsize=32)
-def _ratio_series(kernel: _HomogeneousMax) -> Array:
+@lru_cache(maxsize=256)
+def _ratio_series(slope: float, k: int, rho: float) -> Array:
     """Chebyshev coefficients of deviation(1, s) / s over the angle, in which it is smooth."""
+    kernel = _HomogeneousMax(Bent(slope), BentDerivative(slope), k, rho, slope)
 
     def ratio(unit: Array) -> Array:
         s = 2 * np.sin((unit + 1) * np.arccos(LEAST_C) / 4) ** 2
         return kernel._exact_deviation(s) / s
 
-    return chebyshev.chebinterpolate(ratio, _ANGLES)
+    return chebyshev.chebinterpolate(ratio, _ANGLES)  # pyright: ignore[reportArgumentType, reportCallIssue]

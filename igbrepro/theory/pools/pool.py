@@ -12,8 +12,9 @@ covariance map at c = 1, which is the gradient multiplier, is sum_ij R_ij E[d_i 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
@@ -27,11 +28,20 @@ if TYPE_CHECKING:
 class Pool(ABC):
     """A pool over windows of k nodes whose pairwise correlation is `correlation`, in [0, 1].
 
+    A kind of pool is a subclass with `_kernel`, and with what else is known of it:
+    torch_function: its torch form, a function (tensor, dim) that takes the dimension `dim` away, or the dotted name of
+        one, "torch.amax"; None for a pool of the theory only.
+    torch_image_function: a faster form for square windows, (images, side, stride), or its dotted name; None: made of
+        torch_function.
+    aligned_slope: see laws/gradient_floor.py.
     Raises ParameterError unless k is a whole number from 2 and the correlation lies in its range.
     """
 
     k: int
     correlation: float = 0.0
+
+    torch_function: ClassVar[Callable[..., Any] | str | None] = None
+    torch_image_function: ClassVar[Callable[..., Any] | str | None] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", whole("k", self.k, 2))
@@ -44,6 +54,10 @@ class Pool(ABC):
     @abstractmethod
     def _kernel(self, activation: Activation) -> Kernel: ...
 
+    def aligned_slope(self, activation: Activation) -> float:
+        """E[g^2 |grad g|^2] / E[g^2] after a homogeneous activation; raises ParameterError where it is not known."""
+        raise ParameterError(f"pool={self!r}: its aligned slope is not known; define aligned_slope in its class.")
+
 
 def check_pool(pool: object) -> Pool | None:
     """`pool` if it is a Pool or None; raises ParameterError for anything else."""
@@ -54,4 +68,5 @@ def check_pool(pool: object) -> Pool | None:
 
 def pooled_kernel(activation: Activation, pool: Pool | None) -> Kernel:
     """The Gaussian expectations of `activation`, with its pool if there is one; raises ParameterError as check_pool."""
-    return activation.kernel if check_pool(pool) is None else pool.kernel(activation)
+    pool = check_pool(pool)
+    return activation.kernel if pool is None else pool.kernel(activation)
