@@ -5,8 +5,13 @@ from __future__ import annotations
 from igbrepro.claims import Claim, agrees, all_of, farthest, least_precise
 
 # Names of measurements, as the notebook gives them.
-EXPONENT_OF_THE_GAP = "exponent of the gap"
-WITH_FIRST_ORDER_IN_1_WIDTH = "with first order in 1/width"
+EXPONENT = "exponent of the gap"
+FIRST_ORDER = "with first order in 1/width"
+
+
+def in_phase(phase: str) -> str:
+    """What is compared of the depth scales in one phase."""
+    return f"{phase} phase"
 
 
 SIGNALS_MAPS = Claim(
@@ -26,9 +31,9 @@ SIGNALS_WIDTH = Claim(
     "proportional to the width, and of the size that the curvature of the maps predicts.",
     source="implied by arXiv:2505.12096, mean-field background (limit of infinite width); the first order is ours",
     rule=all_of(
-        agrees(EXPONENT_OF_THE_GAP, max_z=3, resolution=0.1, slack=0.1),
-        agrees(farthest(WITH_FIRST_ORDER_IN_1_WIDTH), max_z=4.5, resolution=0.05, slack=0.01),
-        agrees(least_precise(WITH_FIRST_ORDER_IN_1_WIDTH), max_z=4.5, resolution=0.05, slack=0.01),
+        agrees(EXPONENT, max_z=3, resolution=0.1, slack=0.1),
+        agrees(farthest(FIRST_ORDER), max_z=4.5, resolution=0.05, slack=0.01),
+        agrees(least_precise(FIRST_ORDER), max_z=4.5, resolution=0.05, slack=0.01),
     ),
 )
 
@@ -41,9 +46,9 @@ SIGNALS_SCALES = Claim(
     source="arXiv:2505.12096, mean-field background; Schoenholz et al. 2017, eqs. (7) to (9)",
     rule=all_of(
         *(
-            agrees(f"{which}: {phase} phase", max_z=4.2, resolution=0.05)
+            agrees(extreme(in_phase(phase)), max_z=4.2, resolution=0.05)
             for phase in ("ordered", "chaotic")
-            for which in ("farthest from theory", "least precise")
+            for extreme in (farthest, least_precise)
         )
     ),
 )

@@ -7,18 +7,18 @@ import math
 from igbrepro.claims import Claim, agrees, all_of, between, farthest, least_precise
 
 # Names of measurements, as the notebook gives them.
-DISTANCE_OF_NODE_MEANS = "distance of node means"
-DISTANCE_OF_VALUES = "distance of values"
-DISTANCE_IF_SIGMA_WERE_DOUBLE = "distance if σ_μ² were double"
-DISTANCE_OF_CLASS_FRACTIONS = "distance of class fractions"
-DISTANCE_IF_GAMMA_WERE_DOUBLE = "distance if γ were double"
-MEAN_LARGEST_FRACTION = "mean largest fraction"
+NODE_MEANS = "distance of node means"
+VALUES = "distance of values"
+IF_SIGMA_DOUBLE = "distance if σ_μ² were double"
+FRACTIONS = "distance of class fractions"
+IF_GAMMA_DOUBLE = "distance if γ were double"
+LARGEST_FRACTION = "mean largest fraction"
 VARIANCE = "variance"
-DISTANCE_OF_CLASS_FRACTIONS_TANH = "distance of class fractions, tanh"
-DISTANCE_RELU = "distance, ReLU"
+FRACTIONS_TANH = "distance of class fractions, tanh"
+FRACTIONS_RELU = "distance, ReLU"
 VARIANCE_FROM_PAIRS = "variance from pairs"
-DISTANCE_RELU_GAMMA_AS_DEFINED = "distance, ReLU, γ as defined"
-TEN_CLASSES_FIRST_LAYER = "ten classes, first layer"
+FRACTIONS_RELU_OWN_GAMMA = "distance, ReLU, γ as defined"
+TEN_CLASSES = "ten classes, first layer"
 
 
 GUESS_NODE_LAW = Claim(
@@ -29,9 +29,9 @@ GUESS_NODE_LAW = Claim(
     "variances are those that the correlation of two inputs predicts.",
     source="arXiv:2505.12096, background on the initial guessing bias; Francazi et al. 2024",
     rule=all_of(
-        between(DISTANCE_OF_NODE_MEANS, -math.inf, 0.03),
-        between(DISTANCE_OF_VALUES, -math.inf, 0.03),
-        between(DISTANCE_IF_SIGMA_WERE_DOUBLE, 0.03, math.inf),
+        between(NODE_MEANS, -math.inf, 0.03),
+        between(VALUES, -math.inf, 0.03),
+        between(IF_SIGMA_DOUBLE, 0.03, math.inf),
     ),
 )
 
@@ -44,8 +44,8 @@ GUESS_CLASS_FRACTION = Claim(
     "two peaks at 0 and 1 above.",
     source="arXiv:2505.12096, background on the initial guessing bias; Francazi et al. 2024",
     rule=all_of(
-        between(DISTANCE_OF_CLASS_FRACTIONS, -math.inf, 0.04),
-        between(DISTANCE_IF_GAMMA_WERE_DOUBLE, 0.04, math.inf),
+        between(FRACTIONS, -math.inf, 0.04),
+        between(IF_GAMMA_DOUBLE, 0.04, math.inf),
     ),
 )
 
@@ -57,8 +57,8 @@ GUESS_MAX_FRACTION = Claim(
     "inputs on average, c = γ/(1 + γ), and the variance of a class's share is arcsin(c)/2π.",
     source="follows from the law of the class fraction in arXiv:2505.12096; closed forms ours",
     rule=all_of(
-        agrees(farthest(MEAN_LARGEST_FRACTION), max_z=3.5, resolution=0.01),
-        agrees(least_precise(MEAN_LARGEST_FRACTION), max_z=3.5, resolution=0.01),
+        agrees(farthest(LARGEST_FRACTION), max_z=3.5, resolution=0.01),
+        agrees(least_precise(LARGEST_FRACTION), max_z=3.5, resolution=0.01),
         agrees(farthest(VARIANCE), max_z=3.5, resolution=0.06),
         agrees(least_precise(VARIANCE), max_z=3.5, resolution=0.06),
     ),
@@ -82,13 +82,13 @@ GUESS_IMAGES = Claim(
     "the same law, with the γ that their logits show.",
     source="arXiv:2505.12096, experiments on initial predictions; the check by pairs of images is ours",
     rule=all_of(
-        between(DISTANCE_OF_CLASS_FRACTIONS_TANH, -math.inf, 0.04),
-        between(DISTANCE_RELU, -math.inf, 0.04),
+        between(FRACTIONS_TANH, -math.inf, 0.04),
+        between(FRACTIONS_RELU, -math.inf, 0.04),
         agrees(farthest(VARIANCE_FROM_PAIRS), max_z=4, resolution=0.06),
         agrees(least_precise(VARIANCE_FROM_PAIRS), max_z=4, resolution=0.06),
         also=[
-            between(DISTANCE_RELU_GAMMA_AS_DEFINED, -math.inf, 0.04),
-            agrees(TEN_CLASSES_FIRST_LAYER, max_z=3.5, resolution=0.04),
+            between(FRACTIONS_RELU_OWN_GAMMA, -math.inf, 0.04),
+            agrees(TEN_CLASSES, max_z=3.5, resolution=0.04),
         ],
     ),
 )

@@ -7,16 +7,22 @@ import math
 from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
-LARGEST_GAP_OF_THE_IDENTITY = "largest gap of the identity"
-EXCESS_OF_THE_PLAIN_ESTIMATES = "excess of the plain estimates"
-SPREAD_OF_C_OVER_THESE_TABLES = "spread of c over these tables"
+IDENTITY_GAP = "largest gap of the identity"
+PLAIN_EXCESS = "excess of the plain estimates"
+SPREAD_OF_C = "spread of c over these tables"
 C_FROM_VARIANCES = "c from variances"
 C_FROM_GUESSES = "c from guesses"
-EXPONENT_OF_THE_GAP = "exponent of the gap"
-EXPONENT_OF_THE_SCATTER = "exponent of the scatter"
+GAP_EXPONENT = "exponent of the gap"
+SCATTER_EXPONENT = "exponent of the scatter"
 ALL_PAIRS = "all pairs"
-LARGEST_CLASS_FRACTION = "largest class fraction"
+LARGEST_FRACTION = "largest class fraction"
 ONE_TRAJECTORY = "one trajectory"
+FRACTION_IF_GAMMA = "largest fraction if γ were right"
+
+
+def one_minus_c(source: str) -> str:
+    """1 - c as "variances", "pairs" or "guesses" tell it."""
+    return f"1 − c from {source}"
 
 
 BRIDGE_IDENTITY = Claim(
@@ -27,9 +33,9 @@ BRIDGE_IDENTITY = Claim(
     "evidence.",
     source="ours; it bounds what the numerical checks of the theorem in arXiv:2505.12096 can show",
     rule=all_of(
-        exact(LARGEST_GAP_OF_THE_IDENTITY, 0.0, atol=1e-9),
-        exact(EXCESS_OF_THE_PLAIN_ESTIMATES, 1e-6),
-        between(SPREAD_OF_C_OVER_THESE_TABLES, 0.2, math.inf),
+        exact(IDENTITY_GAP, 0.0, atol=1e-9),
+        exact(PLAIN_EXCESS, 1e-6),
+        between(SPREAD_OF_C, 0.2, math.inf),
     ),
 )
 
@@ -46,7 +52,7 @@ BRIDGE_THEOREM = Claim(
         agrees(least_precise(C_FROM_VARIANCES), max_z=4.2, resolution=0.06),
         agrees(farthest(C_FROM_GUESSES), max_z=4.2, resolution=0.12),
         agrees(least_precise(C_FROM_GUESSES), max_z=4.2, resolution=0.12),
-        agrees(EXPONENT_OF_THE_GAP, max_z=3, resolution=0.1, slack=0.1),
+        agrees(GAP_EXPONENT, max_z=3, resolution=0.1, slack=0.1),
     ),
 )
 
@@ -58,8 +64,8 @@ BRIDGE_PAIRS = Claim(
     "their scatter falls like one over the root of the width.",
     source="arXiv:2505.12096, main theorem (limit of infinite width); the rate is ours",
     rule=all_of(
-        agrees(farthest(EXPONENT_OF_THE_SCATTER), max_z=4.2, resolution=0.1, slack=0.05),
-        agrees(least_precise(EXPONENT_OF_THE_SCATTER), max_z=4.2, resolution=0.1, slack=0.05),
+        agrees(farthest(SCATTER_EXPONENT), max_z=4.2, resolution=0.1, slack=0.05),
+        agrees(least_precise(SCATTER_EXPONENT), max_z=4.2, resolution=0.1, slack=0.05),
     ),
 )
 
@@ -86,8 +92,8 @@ BRIDGE_LENGTHS = Claim(
     "correlations of pairs and the share of the favourite class follow the theory of infinite width.",
     source="ours; a limit of γ in arXiv:2505.12096 as a measure of prejudice",
     rule=all_of(
-        agrees("1 − c from pairs", max_z=3.5, resolution=0.2),
-        greater("1 − c from variances", "1 − c from pairs", z=5),
-        greater(LARGEST_CLASS_FRACTION, "largest fraction if γ were right", z=3),
+        agrees(one_minus_c("pairs"), max_z=3.5, resolution=0.2),
+        greater(one_minus_c("variances"), one_minus_c("pairs"), z=5),
+        greater(LARGEST_FRACTION, FRACTION_IF_GAMMA, z=3),
     ),
 )

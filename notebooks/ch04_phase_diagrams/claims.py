@@ -8,12 +8,18 @@ from igbrepro.claims import Claim, agrees, all_of, between, exact
 from igbrepro.theory import Phase
 
 # Names of measurements, as the notebook gives them.
-LARGEST_RELATIVE_GAP = "largest relative gap"
-POINTS_IN_THE_PHASE_STATED = "points in the phase stated"
-POINTS_IN_THE_LEAST_VISITED_PHASE = "points in the least visited phase"
-NETWORKS_IN_WHICH_FRIENDS_PART = "networks in which friends part"
-LARGEST_DRIFT_OF_FRIENDS = "largest drift of friends"
-SHARE_OF_POINTS_THAT_AGREE = "share of points that agree"
+LARGEST_GAP = "largest relative gap"
+POINTS_AS_STATED = "points in the phase stated"
+LEAST_VISITED = "points in the least visited phase"
+FRIENDS_PART = "networks in which friends part"
+FRIENDS_DRIFT = "largest drift of friends"
+POINTS_AGREE = "share of points that agree"
+FARTHEST = "farthest disagreement from a line"
+
+
+def equal_answers(phase: Phase) -> str:
+    """How often two inputs get the same answer at the published point of a phase."""
+    return f"equal answers, {phase.label}"
 
 
 PHASES_LINES = Claim(
@@ -22,7 +28,7 @@ PHASES_LINES = Claim(
     statement="For tanh the edge of chaos (χ = 1) and the neutrality line (c* = 1/2) divide the plane into an "
     "ordered, a prejudiced and a neutral phase, in which the published training points lie as stated.",
     source="arXiv:2505.12096, phase diagram of tanh; training points of its tanh figure",
-    rule=all_of(exact(LARGEST_RELATIVE_GAP, 0, atol=1e-8), exact(POINTS_IN_THE_PHASE_STATED, 0)),
+    rule=all_of(exact(LARGEST_GAP, 0, atol=1e-8), exact(POINTS_AS_STATED, 0)),
 )
 
 
@@ -33,9 +39,9 @@ PHASES_TANH = Claim(
     "everywhere but within 5 % of a line.",
     source="arXiv:2505.12096, phase diagram of tanh; the test is ours",
     rule=all_of(
-        between("farthest disagreement from a line", -math.inf, 0.05),
-        between(POINTS_IN_THE_LEAST_VISITED_PHASE, 2, math.inf),
-        also=between(SHARE_OF_POINTS_THAT_AGREE, 0.9, math.inf),
+        between(FARTHEST, -math.inf, 0.05),
+        between(LEAST_VISITED, 2, math.inf),
+        also=between(POINTS_AGREE, 0.9, math.inf),
     ),
 )
 
@@ -47,10 +53,10 @@ PHASES_RELU = Claim(
     "phase signals explode, but inputs do not part relative to them, and there is no neutrality.",
     source="arXiv:2505.12096, phase diagram of ReLU; the proof and the test are ours",
     rule=all_of(
-        exact(NETWORKS_IN_WHICH_FRIENDS_PART, 0),
-        between(LARGEST_DRIFT_OF_FRIENDS, -math.inf, 0),
-        between("farthest disagreement from a line", -math.inf, 0.05),
-        also=between(SHARE_OF_POINTS_THAT_AGREE, 0.9, math.inf),
+        exact(FRIENDS_PART, 0),
+        between(FRIENDS_DRIFT, -math.inf, 0),
+        between(FARTHEST, -math.inf, 0.05),
+        also=between(POINTS_AGREE, 0.9, math.inf),
     ),
 )
 
@@ -63,7 +69,7 @@ PHASES_PUBLISHED = Claim(
     source="arXiv:2505.12096, training figure of tanh (initial values); the measure is ours",
     rule=all_of(
         *(
-            agrees(f"equal answers, {phase.label}", max_z=4, resolution=0.02, slack=0.01)
+            agrees(equal_answers(phase), max_z=4, resolution=0.02, slack=0.01)
             for phase in (Phase.ORDERED, Phase.EDGE, Phase.PREJUDICE, Phase.NEUTRALITY)
         )
     ),

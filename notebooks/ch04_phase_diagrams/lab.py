@@ -218,16 +218,16 @@ def probe_points(activation: Activation | str, points: ArrayLike, size: ProbeSiz
     return table
 
 
-def farthest_disagreement(table: pd.DataFrame) -> Measurement:
+def farthest_disagreement(table: pd.DataFrame, name: str) -> Measurement:
     """Of a table of probe_points: the distance of the farthest point called otherwise than by theory, with its blur.
 
-    0 where none disagrees.
+    0 where none disagrees.  name: of the measurement.
     """
     wrong, note = table[table["phase"] != table["theory"]], "relative distance in σ_w²; 0 if none"
     if wrong.empty:
-        return Measurement("farthest disagreement from a line", 0.0, note=note)
+        return Measurement(name, 0.0, note=note)
     worst = wrong.loc[wrong["distance"].idxmax()]
-    return Measurement("farthest disagreement from a line", worst["distance"], worst["blur"], note=note)
+    return Measurement(name, worst["distance"], worst["blur"], note=note)
 
 
 def line_distance(

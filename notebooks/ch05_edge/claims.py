@@ -6,15 +6,17 @@ from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, gre
 
 # Names of measurements, as the notebook gives them.
 RELU_AMPLITUDE = "ReLU: κ"
-RELU_COEFFICIENT_OF_LOG_L = "ReLU: coefficient of log l"
-TANH_FITTED_DERIVED = "tanh: fitted β / derived β"
-AT_2_L_Q_L_IN_THE_LAST_LAYER = "2 l q_l in the last layer"
-FALL_OF_LOG_ODDS_OF_C_FALL_OF_Q = "fall of log(odds of c) / fall of q"
-SPREAD_OF_C_OVER_STARTS_WITHOUT_BIAS_VECTORS = "spread of c over starts, without bias vectors"
-SPREAD_OF_C_OVER_STARTS_WITH_BIAS_VECTORS = "spread of c over starts, with bias vectors"
-K_IN_THE_LAST_LAYER = "K in the last layer"
-MEAN_LARGEST_CLASS_FRACTION = "mean largest class fraction"
-GAMMA_GAMMA_OF_INFINITE_WIDTH = "γ / γ of infinite width"
+RELU_LOG_TERM = "ReLU: coefficient of log l"
+TANH_BETA = "tanh: fitted β / derived β"
+LAST_SIGNAL = "2 l q_l in the last layer"
+FALL_OF_ODDS = "fall of log(odds of c) / fall of q"
+SPREAD_WITHOUT_BIAS = "spread of c over starts, without bias vectors"
+SPREAD_WITH_BIAS = "spread of c over starts, with bias vectors"
+LAST_GAP = "K in the last layer"
+LARGEST_FRACTION = "mean largest class fraction"
+GAMMA_RATIO = "γ / γ of infinite width"
+FRACTION_IF_GAMMA = "what the mean of 1/(1+γ) implies"
+PHASES = ("edge", "ordered", "chaotic")
 
 
 EDGE_POWER_LAWS = Claim(
@@ -23,7 +25,7 @@ EDGE_POWER_LAWS = Claim(
     statement="At infinite width and at the edge, one minus the correlation falls like (9π²/2)/(l + 3/2 log l)² "
     "for ReLU and like β/l for tanh with bias vectors, with β = 2 E[φ′²] / (q* E[φ″²]).",
     source="arXiv:2505.12096, transient deep prejudice; Hayou et al. 2019; the constants are derived here",
-    rule=all_of(exact(RELU_AMPLITUDE, 1e-3), exact(RELU_COEFFICIENT_OF_LOG_L, 0.03), exact(TANH_FITTED_DERIVED, 1e-3)),
+    rule=all_of(exact(RELU_AMPLITUDE, 1e-3), exact(RELU_LOG_TERM, 0.03), exact(TANH_BETA, 1e-3)),
 )
 
 
@@ -35,9 +37,9 @@ EDGE_PHASES = Claim(
     source="arXiv:2505.12096, phases of the initial guessing bias",
     rule=all_of(
         *(
-            agrees(f"{which}: {phase}", max_z=4.2, resolution=0.05, slack=0.01)
-            for phase in ("edge", "ordered", "chaotic")
-            for which in ("farthest from theory", "least precise")
+            agrees(extreme(phase), max_z=4.2, resolution=0.05, slack=0.01)
+            for phase in PHASES
+            for extreme in (farthest, least_precise)
         )
     ),
 )
@@ -63,10 +65,10 @@ EDGE_ODD = Claim(
     "a limit that depends on the start: there the edge carries no growing prejudice, though χ = 1.",
     source="an exception to arXiv:2505.12096, transient deep prejudice at the edge; found here",
     rule=all_of(
-        exact(AT_2_L_Q_L_IN_THE_LAST_LAYER, 0.01),
-        exact(FALL_OF_LOG_ODDS_OF_C_FALL_OF_Q, 0.03),
-        between(SPREAD_OF_C_OVER_STARTS_WITHOUT_BIAS_VECTORS, 0.5, 1),
-        between(SPREAD_OF_C_OVER_STARTS_WITH_BIAS_VECTORS, -0.01, 0.01),
+        exact(LAST_SIGNAL, 0.01),
+        exact(FALL_OF_ODDS, 0.03),
+        between(SPREAD_WITHOUT_BIAS, 0.5, 1),
+        between(SPREAD_WITH_BIAS, -0.01, 0.01),
     ),
 )
 
@@ -80,7 +82,7 @@ EDGE_WIDTH_GAP = Claim(
     rule=all_of(
         agrees(farthest(), max_z=4.2, resolution=0.25, slack=0.05),
         agrees(least_precise(), max_z=4.2, resolution=0.25, slack=0.05),
-        agrees(K_IN_THE_LAST_LAYER, max_z=4, resolution=0.03, slack=0.05),
+        agrees(LAST_GAP, max_z=4, resolution=0.03, slack=0.05),
     ),
 )
 
@@ -92,8 +94,8 @@ EDGE_CAP = Claim(
     "infinite width: what is capped are differences of signal length, which change no guess.",
     source="finite-width limit of arXiv:2505.12096, transient deep prejudice; found here",
     rule=all_of(
-        agrees(MEAN_LARGEST_CLASS_FRACTION, max_z=4, resolution=0.005, slack=0.01),
-        greater(MEAN_LARGEST_CLASS_FRACTION, "what the mean of 1/(1+γ) implies", z=5),
-        between(GAMMA_GAMMA_OF_INFINITE_WIDTH, 0, 0.5),
+        agrees(LARGEST_FRACTION, max_z=4, resolution=0.005, slack=0.01),
+        greater(LARGEST_FRACTION, FRACTION_IF_GAMMA, z=5),
+        between(GAMMA_RATIO, 0, 0.5),
     ),
 )

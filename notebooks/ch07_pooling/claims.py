@@ -9,20 +9,31 @@ from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, lea
 # Names of measurements, as the notebook gives them.
 VARIANCE = "variance"
 CORRELATION = "correlation"
-LARGEST_RELATIVE_GAP = "largest relative gap"
-LINE_OVER_K_TIMES_THE_PLAIN_LINE_LESS_1 = "line over k times the plain line, less 1"
-SMALLEST_C_LEFT_OF_THE_LINE = "smallest c left of the line"
-LARGEST_C_RIGHT_OF_THE_LINE = "largest c right of the line"
-VARIANCE_AFTER_ONE_LAYER_OVER_BEFORE = "variance after one layer over before"
-CORRELATION_AFTER_1_2 = "correlation after 1/2"
-C_AT_HALF_THE_LINE = "c at half the line"
-C_AT_TWICE_THE_LINE = "c at twice the line"
-SMALLEST_C_IN_THE_DIAGRAM = "smallest c in the diagram"
-PREJUDICE_IN_THE_DIAGRAM = "prejudice in the diagram"
-SMALLEST_C_WINDOWS_OF_THREE_AND_MORE = "smallest c, windows of three and more"
-SMALLEST_C_POOLED_RELU = "smallest c, pooled ReLU"
-LEAST_C_OF_THEORY_WINDOWS_OF_THREE_AND_MORE = "least c of theory, windows of three and more"
-CORRELATION_AFTER_1_2_K_2_INFINITE_WEIGHTS = "correlation after 1/2, k = 2, infinite weights"
+LARGEST_GAP = "largest relative gap"
+LINE_RATIO = "line over k times the plain line, less 1"
+LEFT_OF_LINE = "smallest c left of the line"
+RIGHT_OF_LINE = "largest c right of the line"
+LAYER_VARIANCE = "variance after one layer over before"
+LAYER_CORRELATION = "correlation after 1/2"
+HALF_LINE = "c at half the line"
+TWICE_LINE = "c at twice the line"
+SMALLEST_C = "smallest c in the diagram"
+PREJUDICE = "prejudice in the diagram"
+SMALLEST_C_WINDOWS = "smallest c, windows of three and more"
+SMALLEST_C_RELU = "smallest c, pooled ReLU"
+LEAST_C_THEORY = "least c of theory, windows of three and more"
+INFINITE_WEIGHTS = "correlation after 1/2, k = 2, infinite weights"
+KINDS = ("max", "average")
+
+
+def of_two(kind: str) -> str:
+    """σ_w² that keeps the signal under pools of two nodes."""
+    return f"{kind} of two"
+
+
+def growth(kind: str) -> str:
+    """The growth of the variance there."""
+    return f"growth a layer, {kind} of two"
 
 
 POOL_MAPS = Claim(
@@ -47,11 +58,9 @@ POOL_CONSTANTS = Claim(
     "(maximum) and 4π/(π + 1) (average).",
     source="arXiv:2505.12096, section on multi-node activations (critical values of ReLU with pooling)",
     rule=all_of(
-        exact("max of two", 1e-12),
-        exact("average of two", 1e-12),
-        exact(LARGEST_RELATIVE_GAP, 0, atol=1e-9),
-        agrees("growth a layer, max of two", max_z=3.5, resolution=0.004),
-        agrees("growth a layer, average of two", max_z=3.5, resolution=0.004),
+        *(exact(of_two(kind), 1e-12) for kind in KINDS),
+        exact(LARGEST_GAP, 0, atol=1e-9),
+        *(agrees(growth(kind), max_z=3.5, resolution=0.004) for kind in KINDS),
     ),
 )
 
@@ -63,9 +72,9 @@ POOL_NEUTRAL_AVERAGE = Claim(
     "and networks beside it have the correlation of plain tanh at σ_w²/k.",
     source="arXiv:2505.12096, phase diagram of tanh with average-pooling; the exact factor k is ours",
     rule=all_of(
-        exact(LINE_OVER_K_TIMES_THE_PLAIN_LINE_LESS_1, 0, atol=1e-9),
-        between(SMALLEST_C_LEFT_OF_THE_LINE, 0.5, math.inf),
-        between(LARGEST_C_RIGHT_OF_THE_LINE, -math.inf, 0.5),
+        exact(LINE_RATIO, 0, atol=1e-9),
+        between(LEFT_OF_LINE, 0.5, math.inf),
+        between(RIGHT_OF_LINE, -math.inf, 0.5),
         agrees(farthest(), max_z=4, resolution=0.02, slack=0.005),
         agrees(least_precise(), max_z=4, resolution=0.02, slack=0.005),
     ),
@@ -79,10 +88,10 @@ POOL_NEUTRAL_MAX_OF_TWO = Claim(
     "σ_b² = 0.1.",
     source="ours; a limit of the statement on max-pooling in arXiv:2505.12096",
     rule=all_of(
-        exact(VARIANCE_AFTER_ONE_LAYER_OVER_BEFORE, 1e-8),
-        exact(CORRELATION_AFTER_1_2, 1e-7),
-        between(C_AT_HALF_THE_LINE, 0.5, math.inf),
-        between(C_AT_TWICE_THE_LINE, -math.inf, 0.5),
+        exact(LAYER_VARIANCE, 1e-8),
+        exact(LAYER_CORRELATION, 1e-7),
+        between(HALF_LINE, 0.5, math.inf),
+        between(TWICE_LINE, -math.inf, 0.5),
         agrees(farthest(), max_z=4, resolution=0.015, slack=0.005),
         agrees(least_precise(), max_z=4, resolution=0.015, slack=0.005),
     ),
@@ -96,12 +105,12 @@ POOL_NO_NEUTRAL_MAX = Claim(
     "1/2 for σ_w² up to 5, and anywhere for windows of three to nine nodes.",
     source="arXiv:2505.12096, section on multi-node activations; the proof and its limits are ours",
     rule=all_of(
-        between(SMALLEST_C_IN_THE_DIAGRAM, 0.5, math.inf),
-        agrees(farthest(PREJUDICE_IN_THE_DIAGRAM), max_z=5, resolution=0.02, slack=0.01),
-        agrees(least_precise(PREJUDICE_IN_THE_DIAGRAM), max_z=5, resolution=0.02, slack=0.01),
-        between(SMALLEST_C_WINDOWS_OF_THREE_AND_MORE, 0.5, math.inf),
-        between(SMALLEST_C_POOLED_RELU, 0.5, math.inf),
-        between(LEAST_C_OF_THEORY_WINDOWS_OF_THREE_AND_MORE, 0.5, math.inf),
-        also=between(CORRELATION_AFTER_1_2_K_2_INFINITE_WEIGHTS, 0.5, math.inf),
+        between(SMALLEST_C, 0.5, math.inf),
+        agrees(farthest(PREJUDICE), max_z=5, resolution=0.02, slack=0.01),
+        agrees(least_precise(PREJUDICE), max_z=5, resolution=0.02, slack=0.01),
+        between(SMALLEST_C_WINDOWS, 0.5, math.inf),
+        between(SMALLEST_C_RELU, 0.5, math.inf),
+        between(LEAST_C_THEORY, 0.5, math.inf),
+        also=between(INFINITE_WEIGHTS, 0.5, math.inf),
     ),
 )

@@ -5,7 +5,35 @@ from __future__ import annotations
 from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
-EULER_S_IDENTITY_LARGEST_H_F_1 = "Euler's identity: largest |h·δ/f − 1|"
+EULER = "Euler's identity: largest |h·δ/f − 1|"
+GROWTH_OF_VARIANCE = "growth of the variance"
+GROWTH_OF_DISTANCE = "growth of the distance of near inputs"
+POOLS = ("average", "max")
+
+
+def keeps_signal(pool: str) -> str:
+    """The σ_w² that keeps the signal."""
+    return f"{pool}: σ_w² that keeps the signal"
+
+
+def variance_growth(pool: str) -> str:
+    """Of networks at that σ_w²."""
+    return f"{pool}: growth of the variance per layer"
+
+
+def gradient_growth(pool: str) -> str:
+    """Of networks at that σ_w²."""
+    return f"{pool}: growth of the squared gradient per layer"
+
+
+def naive_growth(pool: str) -> str:
+    """Of the gradient with its part along the signal."""
+    return f"{pool}: naive growth per layer"
+
+
+def growth_above_floor(pool: str) -> str:
+    """Of the gradient without it."""
+    return f"{pool}: growth above the floor"
 
 
 SIGNAL_PUBLISHED_KEEPS_VARIANCE = Claim(
@@ -15,8 +43,8 @@ SIGNAL_PUBLISHED_KEEPS_VARIANCE = Claim(
     "(average) and 4π/(3π+2) (max).",
     source="arXiv:2505.12096, critical values of pooled ReLU networks",
     rule=all_of(
-        *(exact(f"{name}: σ_w² that keeps the signal", 1e-9) for name in ("average", "max")),
-        *(agrees(f"{name}: growth of the variance per layer", 4, 0.01) for name in ("average", "max")),
+        *(exact(keeps_signal(pool), 1e-9) for pool in POOLS),
+        *(agrees(variance_growth(pool), 4, 0.01) for pool in POOLS),
     ),
 )
 
@@ -27,12 +55,7 @@ SIGNAL_PUBLISHED_EDGE = Claim(
     statement="At the same two values gradients neither vanish nor explode: their mean square is kept from layer "
     "to layer, to within one per cent.",
     source="arXiv:2505.12096, critical values of pooled ReLU networks, there called the edge of chaos",
-    rule=all_of(
-        *(
-            agrees(f"{name}: growth of the squared gradient per layer", 4, 0.01, slack=0.01)
-            for name in ("average", "max")
-        )
-    ),
+    rule=all_of(*(agrees(gradient_growth(pool), 4, 0.01, slack=0.01) for pool in POOLS)),
 )
 
 
@@ -55,13 +78,10 @@ SIGNAL_FLOOR = Claim(
     "for a read-out that has no such part.",
     source="ours; not in arXiv:2505.12096",
     rule=all_of(
-        between(EULER_S_IDENTITY_LARGEST_H_F_1, 0, 1e-9),
+        between(EULER, 0, 1e-9),
         agrees(farthest(), 4, 0.25),
         agrees(least_precise(), 4, 0.25),
-        *(
-            greater(f"{name}: naive growth per layer", f"{name}: growth above the floor", 4)
-            for name in ("average", "max")
-        ),
+        *(greater(naive_growth(pool), growth_above_floor(pool), 4) for pool in POOLS),
     ),
 )
 
@@ -74,9 +94,9 @@ SIGNAL_WINDOWS = Claim(
     source="ours; arXiv:2505.12096 treats independent nodes",
     rule=all_of(
         *(
-            agrees(f"{which}: {what}", 4, 0.01, slack=0.002)
-            for which in ("farthest from theory", "least precise")
-            for what in ("growth of the variance", "growth of the distance of near inputs")
+            agrees(extreme(what), 4, 0.01, slack=0.002)
+            for extreme in (farthest, least_precise)
+            for what in (GROWTH_OF_VARIANCE, GROWTH_OF_DISTANCE)
         )
     ),
 )

@@ -13,6 +13,19 @@ MEAN_ERROR = "mean error"
 SHARE_ABOVE_THE_MEDIAN = "share above the median"
 
 
+def factor(where: str) -> str:
+    """The factor of the squared gradient a layer, in one activation and phase."""
+    return f"{where}: factor a layer"
+
+
+def log_growth(favour: str, average: str) -> str:
+    """The growth of the first-layer gradient with depth for the "favoured" or the "unfavoured" class."""
+    return f"{favour} class, {average}: log10 growth"
+
+
+MEDIAN, MEAN = "median network", "mean over networks"
+
+
 GRADIENTS_CHI = Claim(
     id="gradients-chi",
     title="χ is the gradient multiplier, with and without pools",
@@ -35,10 +48,10 @@ GRADIENTS_PHASES = Claim(
     "keep their size at the edge of chaos and explode beyond it, at the predicted rate.",
     source="arXiv:2505.12096, figure of gradients by class over depth",
     rule=all_of(
-        *(between(f"{name}, ordered: factor a layer", 0, 0.97) for name in ("tanh", "relu")),
-        *(between(f"{name}, edge: factor a layer", 0.95, 1.05) for name in ("tanh", "relu")),
+        *(between(factor(f"{name}, ordered"), 0, 0.97) for name in ("tanh", "relu")),
+        *(between(factor(f"{name}, edge"), 0.95, 1.05) for name in ("tanh", "relu")),
         *(
-            between(f"{name}: factor a layer", 1.03, math.inf)
+            between(factor(name), 1.03, math.inf)
             for name in ("tanh, prejudice", "tanh, neutrality", "relu, chaotic-deep")
         ),
         agrees(farthest(), max_z=4, resolution=0.01, slack=0.01),
@@ -54,10 +67,10 @@ GRADIENTS_ONE_CLASS = Claim(
     "favoured grow with depth, and those of the favoured class do not.",
     source="arXiv:2505.12096, figure of gradients by class over depth",
     rule=all_of(
-        greater("unfavoured class, median network: log10 growth", 0.0, z=3),
-        greater("unfavoured class, mean over networks: log10 growth", 0.0, z=3),
-        between("favoured class, median network: log10 growth", -math.inf, 0),
-        also=between("favoured class, mean over networks: log10 growth", -math.inf, 0),
+        greater(log_growth("unfavoured", MEDIAN), 0.0, z=3),
+        greater(log_growth("unfavoured", MEAN), 0.0, z=3),
+        between(log_growth("favoured", MEDIAN), -math.inf, 0),
+        also=between(log_growth("favoured", MEAN), -math.inf, 0),
     ),
 )
 

@@ -7,21 +7,27 @@ import math
 from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
-LARGEST_POWER_OF_GAMMA_RESIDUAL = "largest power of γ, residual"
-LARGEST_POWER_OF_GAMMA_PLAIN = "largest power of γ, plain"
-AT_1_C_AT_THE_HEAD = "1 − c at the head"
-INFINITE_WIDTH_DERIVED = "infinite width: κ / derived κ"
-INFINITE_WIDTH_COEFFICIENT_OF_LOG_L = "infinite width: coefficient of log l"
-NETWORKS = "networks: κ"
-NETWORKS_1_C_IN_THE_LAST_LAYER = "networks: 1 − c in the last layer"
-ORDER_OF_THE_GAP_IN_1_DEPTH = "order of the gap in 1/depth"
-NETWORKS_ = "networks"
-DEEPEST_NETWORKS_AGAINST_THE_LIMIT = "deepest networks against the limit"
-GROWTH_OF_GAMMA_WITH_DEPTH_UNSCALED = "growth of γ with depth, unscaled"
-GRADIENTS_COEFFICIENT_OF_L_DERIVED = "gradients: coefficient of √L / derived"
-GRADIENTS_COEFFICIENT_OF_LOG_L_DERIVED = "gradients: coefficient of log L / derived"
-LIMIT_OF_C_DERIVED = "limit of c / derived"
-POWER_OF_DEPTH_WITHOUT_BIAS = "power of depth without bias"
+POWER_RESIDUAL = "largest power of γ, residual"
+POWER_PLAIN = "largest power of γ, plain"
+HEAD = "1 − c at the head"
+KAPPA = "infinite width: κ / derived κ"
+LOG_TERM = "infinite width: coefficient of log l"
+NETWORKS_KAPPA = "networks: κ"
+NETWORKS_LAST_LAYER = "networks: 1 − c in the last layer"
+GAP_ORDER = "order of the gap in 1/depth"
+SAME_DEPTH = "networks"
+DEEPEST = "deepest networks against the limit"
+UNSCALED_GROWTH = "growth of γ with depth, unscaled"
+GRADIENT_ROOT_TERM = "gradients: coefficient of √L / derived"
+GRADIENT_LOG_TERM = "gradients: coefficient of log L / derived"
+LIMIT_OF_C = "limit of c / derived"
+POWER_WITHOUT_BIAS = "power of depth without bias"
+MAPS = ("variance", "correlation of pairs", "γ/(1+γ)")
+
+
+def smallest_growth(kind: str) -> str:
+    """Of the gradients of "plain" or "residual" networks."""
+    return f"smallest growth of gradients, {kind}"
 
 
 RESIDUAL_MAPS = Claim(
@@ -34,9 +40,9 @@ RESIDUAL_MAPS = Claim(
     "Schoenholz 2017, for networks closely related",
     rule=all_of(
         *(
-            agrees(f"{which}: {what}", max_z=4.2, resolution=0.05, slack=0.015)
-            for what in ("variance", "correlation of pairs", "γ/(1+γ)")
-            for which in ("farthest from theory", "least precise")
+            agrees(extreme(what), max_z=4.2, resolution=0.05, slack=0.015)
+            for what in MAPS
+            for extreme in (farthest, least_precise)
         )
     ),
 )
@@ -62,12 +68,12 @@ RESIDUAL_NO_ORDERED = Claim(
     "networks never vanish, and no prejudice grows faster than as a power of depth.",
     source="ours; computed for the phases of arXiv:2505.12096 with residual layers",
     rule=all_of(
-        greater("smallest growth of gradients, residual", 0.0, z=3),
-        between("smallest growth of gradients, plain", -math.inf, -2.0),
-        between(LARGEST_POWER_OF_GAMMA_RESIDUAL, -1.0, 2.05),
-        greater(LARGEST_POWER_OF_GAMMA_PLAIN, 5.0),
-        agrees(farthest(AT_1_C_AT_THE_HEAD), max_z=4.2, resolution=0.2, slack=0.03),
-        agrees(least_precise(AT_1_C_AT_THE_HEAD), max_z=4.2, resolution=0.2, slack=0.03),
+        greater(smallest_growth("residual"), 0.0, z=3),
+        between(smallest_growth("plain"), -math.inf, -2.0),
+        between(POWER_RESIDUAL, -1.0, 2.05),
+        greater(POWER_PLAIN, 5.0),
+        agrees(farthest(HEAD), max_z=4.2, resolution=0.2, slack=0.03),
+        agrees(least_precise(HEAD), max_z=4.2, resolution=0.2, slack=0.03),
     ),
 )
 
@@ -79,10 +85,10 @@ RESIDUAL_POWER_LAW = Claim(
     "((1 + a)/a)² with a = r² σ_w²/2: the law of plain ReLU in depths of l a/(1 + a).",
     source="ours",
     rule=all_of(
-        exact(INFINITE_WIDTH_DERIVED, 1e-3),
-        exact(INFINITE_WIDTH_COEFFICIENT_OF_LOG_L, 0.1),
-        agrees(NETWORKS, max_z=4, resolution=0.15, slack=0.05),
-        agrees(NETWORKS_1_C_IN_THE_LAST_LAYER, max_z=4, resolution=0.1, slack=0.02),
+        exact(KAPPA, 1e-3),
+        exact(LOG_TERM, 0.1),
+        agrees(NETWORKS_KAPPA, max_z=4, resolution=0.15, slack=0.05),
+        agrees(NETWORKS_LAST_LAYER, max_z=4, resolution=0.1, slack=0.02),
     ),
 )
 
@@ -94,11 +100,11 @@ RESIDUAL_SCALED_LIMIT = Claim(
     "depth grows, set by σ_w²; the limit is that of a differential equation, missed by an amount of order 1/depth.",
     source="ours",
     rule=all_of(
-        exact(ORDER_OF_THE_GAP_IN_1_DEPTH, 0.05),
-        agrees(farthest(NETWORKS_), max_z=4.2, resolution=0.1, slack=0.02),
-        agrees(least_precise(NETWORKS_), max_z=4.2, resolution=0.1, slack=0.02),
-        agrees(farthest(DEEPEST_NETWORKS_AGAINST_THE_LIMIT), 4.2, resolution=0.06, slack=0.04),
-        greater(GROWTH_OF_GAMMA_WITH_DEPTH_UNSCALED, 1.5),
+        exact(GAP_ORDER, 0.05),
+        agrees(farthest(SAME_DEPTH), max_z=4.2, resolution=0.1, slack=0.02),
+        agrees(least_precise(SAME_DEPTH), max_z=4.2, resolution=0.1, slack=0.02),
+        agrees(farthest(DEEPEST), 4.2, resolution=0.06, slack=0.04),
+        greater(UNSCALED_GROWTH, 1.5),
     ),
 )
 
@@ -112,9 +118,9 @@ RESIDUAL_TANH = Claim(
     "the depth.",
     source="ours for the limit and the constants; that growth is below exponential: Yang & Schoenholz 2017",
     rule=all_of(
-        exact(GRADIENTS_COEFFICIENT_OF_L_DERIVED, 3e-3),
-        exact(GRADIENTS_COEFFICIENT_OF_LOG_L_DERIVED, 0.05),
-        exact(LIMIT_OF_C_DERIVED, 0.03),
-        exact(POWER_OF_DEPTH_WITHOUT_BIAS, 0.01),
+        exact(GRADIENT_ROOT_TERM, 3e-3),
+        exact(GRADIENT_LOG_TERM, 0.05),
+        exact(LIMIT_OF_C, 0.03),
+        exact(POWER_WITHOUT_BIAS, 0.01),
     ),
 )

@@ -7,12 +7,22 @@ import math
 from igbrepro.claims import Claim, all_of, between, greater
 
 # Names of measurements, as the notebook gives them.
-MEASURED_MINUS_PREDICTED_WORST_NETWORK = "measured minus predicted, worst network"
-CLOSEST_RIVAL_OVER_EDGE_LOG10 = "closest rival over edge, log10"
-FINAL_ACCURACY_ABOVE_CHANCE_DEFAULT = "final accuracy above chance, default"
-FIRST_SQUARED_GRADIENT_DEFAULT_OVER_EDGE_LOG10 = "first squared gradient, default over edge, log10"
-HE_OVER_EDGE_LOG10 = "He over edge, log10"
-XAVIER_OVER_EDGE_LOG10 = "Xavier over edge, log10"
+WORST_START = "measured minus predicted, worst network"
+RIVAL_OVER_EDGE = "closest rival over edge, log10"
+DEFAULT_ABOVE_CHANCE = "final accuracy above chance, default"
+DEFAULT_GRADIENT = "first squared gradient, default over edge, log10"
+HE_OVER_EDGE = "He over edge, log10"
+XAVIER_OVER_EDGE = "Xavier over edge, log10"
+
+
+def chaotic_over_edge(activation: str) -> str:
+    """How much later the most chaotic network learns."""
+    return f"chaotic over edge, {activation}, log10"
+
+
+def edge_minus_rival(activation: str) -> str:
+    """The lead of the edge in final accuracy."""
+    return f"edge minus closest rival, {activation}"
 
 
 CNN_EDGE_FIRST = {
@@ -22,7 +32,7 @@ CNN_EDGE_FIRST = {
         statement=f"Of deep plain {label} CNNs that differ in the variance of their weights alone, those that "
         "start on the edge of chaos are the first to learn.",
         source="arXiv:2505.12096, section on experiments, training dynamics of CNNs",
-        rule=greater(CLOSEST_RIVAL_OVER_EDGE_LOG10, 0.0, z=2),
+        rule=greater(RIVAL_OVER_EDGE, 0.0, z=2),
     )
     for (name, label) in (("relu", "ReLU"), ("tanh", "tanh"))
 }
@@ -36,8 +46,8 @@ CNN_DEFAULT_STUCK = Claim(
     "layer is more than ten powers of ten below that of the edge.",
     source="follows from the phase diagram of arXiv:2505.12096; comparison with default initialisation ours",
     rule=all_of(
-        between(FINAL_ACCURACY_ABOVE_CHANCE_DEFAULT, -0.05, 0.05),
-        between(FIRST_SQUARED_GRADIENT_DEFAULT_OVER_EDGE_LOG10, -math.inf, -10),
+        between(DEFAULT_ABOVE_CHANCE, -0.05, 0.05),
+        between(DEFAULT_GRADIENT, -math.inf, -10),
     ),
 )
 
@@ -50,8 +60,8 @@ CNN_SCHEMES = Claim(
     "takes longer.",
     source="follows from the phase diagram of arXiv:2505.12096; ours",
     rule=all_of(
-        between(HE_OVER_EDGE_LOG10, -math.log10(2), math.log10(2)),
-        greater(XAVIER_OVER_EDGE_LOG10, 0.0, z=2),
+        between(HE_OVER_EDGE, -math.log10(2), math.log10(2)),
+        greater(XAVIER_OVER_EDGE, 0.0, z=2),
     ),
 )
 
@@ -62,7 +72,7 @@ CNN_CHAOS_LAGS = Claim(
     statement="Deep plain CNNs that start far in the chaotic phase, ReLU or tanh, take longer to learn than those "
     "that start on the edge of chaos.",
     source="arXiv:2505.12096, section on experiments, training dynamics of CNNs; exploratory",
-    rule=all_of(*(greater(f"chaotic over edge, {name}, log10", 0.0, z=2) for name in ("relu", "tanh"))),
+    rule=all_of(*(greater(chaotic_over_edge(name), 0.0, z=2) for name in ("relu", "tanh"))),
 )
 
 
@@ -72,7 +82,7 @@ CNN_START_PREDICTED = Claim(
     statement="The mean largest class fraction of untrained CNNs on real images is the one that the theory of "
     "infinitely many channels predicts from the images alone, to within 0.05 in every phase.",
     source="arXiv:2505.12096, phase diagram; the map over positions from Xiao et al. 2018",
-    rule=between(MEASURED_MINUS_PREDICTED_WORST_NETWORK, -0.05, 0.05),
+    rule=between(WORST_START, -0.05, 0.05),
 )
 
 
@@ -82,5 +92,5 @@ CNN_FINAL_ACCURACY = Claim(
     statement="At the end of training, deep plain CNNs that started on the edge of chaos have a higher test "
     "accuracy than those that started in any other phase.",
     source="arXiv:2505.12096, abstract and section on experiments",
-    rule=all_of(*(greater(f"edge minus closest rival, {name}", 0.0, z=2) for name in ("relu", "tanh"))),
+    rule=all_of(*(greater(edge_minus_rival(name), 0.0, z=2) for name in ("relu", "tanh"))),
 )

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from igbrepro.claims import Claim, agrees, all_of, greater
+from igbrepro.claims import Claim, Rule, agrees, all_of, farthest, greater, least_precise
 
 
-def _within(*names: str, slack: float = 0.05) -> list:
+# Names of measurements, as the notebook gives them.
+GROWTH = "growth of q"
+POOLED = {"rho": "correlation", "handed_on": "signal", "passed_back": "gradient"}
+KINDS = ("average", "max")
+
+
+def iid_growth(kind: str) -> str:
+    """The growth of q where the gains are those of independent nodes."""
+    return f"{kind}: growth of q a layer"
+
+
+def lead(kind: str, ahead: str, behind: str) -> str:
+    """The lead of one start over another."""
+    return f"{kind}: {ahead} minus {behind}, mean accuracy"
+
+
+def measured_lead(kind: str) -> str:
+    """The lead of the gain of the measured correlation."""
+    return f"{kind}: measured minus closest rival"
+
+
+def default_lag(kind: str) -> str:
+    """How far PyTorch's default is behind."""
+    return f"{kind}: closest other minus default"
+
+
+def _within(*names: str, slack: float = 0.05) -> list[Rule]:
     """The farthest from theory and the least precise of each family agree, up to noise and a known systematic part."""
     return [
-        agrees(f"{which}: {name}", max_z=4, resolution=0.05, slack=slack)
+        agrees(extreme(name), max_z=4, resolution=0.05, slack=slack)
         for name in names
-        for which in ("farthest from theory", "least precise")
+        for extreme in (farthest, least_precise)
     ]
 
 
@@ -23,7 +49,7 @@ CNN_POOL_IID_SIGNAL = Claim(
     source="arXiv:2505.12096, section on multi-node activations; carried over to windows of neighbouring "
     "positions by us",
     rule=all_of(
-        *(agrees(f"{kind}: growth of q a layer", max_z=4, resolution=0.05, slack=0.05) for kind in ("average", "max"))
+        *(agrees(iid_growth(kind), max_z=4, resolution=0.05, slack=0.05) for kind in KINDS),
     ),
 )
 
@@ -35,7 +61,7 @@ CNN_POOL_MEASURED_AVERAGE = Claim(
     "correlation of a window's nodes in a layer, predicts the growth of q in that layer to within 5 %, at every "
     "layer.",
     source="ours; the factor is derived in the chapter on signal or gradient",
-    rule=all_of(*_within("growth of q")),
+    rule=all_of(*_within(GROWTH)),
 )
 
 
@@ -46,7 +72,7 @@ CNN_POOL_MEASURED_MAX = Claim(
     "correlation of a window's nodes in a layer, predicts the growth of q in that layer to within 5 %, at every "
     "layer.",
     source="ours; the factor is derived in the chapter on signal or gradient",
-    rule=all_of(*_within("growth of q")),
+    rule=all_of(*_within(GROWTH)),
 )
 
 
@@ -56,7 +82,7 @@ CNN_POOL_GRADIENT = Claim(
     statement="Squared gradients pass an average-pool with the factor of the correlation of the gradients of "
     "neighbouring windows, and a max-pool with that of the correlation of the nodes, to within 5 % at every layer.",
     source="ours; not in arXiv:2505.12096",
-    rule=all_of(*_within("average", "max")),
+    rule=all_of(*_within(*KINDS)),
 )
 
 
@@ -67,7 +93,7 @@ CNN_POOL_POSITIONS = Claim(
     "CNN, theory predicts the correlation of a window's nodes, and what a pool hands on of signal and gradient, to "
     "within 5 % from the images alone.",
     source="ours; the kernel of infinitely many channels is that of Novak et al. 2019",
-    rule=all_of(*_within("correlation", "signal", "gradient")),
+    rule=all_of(*_within(*POOLED.values())),
 )
 
 
@@ -79,9 +105,9 @@ CNN_POOL_IID_LEARNS = {
         "from the σ_w² that keeps the signal of independent nodes than from He's 2, which ignores the pools.",
         source="arXiv:2505.12096, sections on multi-node activations and on experiments: training is fastest at "
         "the critical initialisation; carried over to pooled CNNs by us; exploratory",
-        rule=greater(f"{kind}: independent minus He, mean accuracy", 0.0, z=2),
+        rule=greater(lead(kind, "independent", "He"), 0.0, z=2),
     )
-    for kind in ("average", "max")
+    for kind in KINDS
 }
 
 
@@ -92,7 +118,7 @@ CNN_POOL_MEASURED_LEARNS = Claim(
     "training, from the σ_w² that keeps the signal at the measured correlation of its windows than from that of "
     "independent nodes, He's 2, or PyTorch's default.",
     source="ours; not in arXiv:2505.12096; exploratory",
-    rule=all_of(*(greater(f"{kind}: measured minus closest rival", 0.0, z=2) for kind in ("average", "max"))),
+    rule=all_of(*(greater(measured_lead(kind), 0.0, z=2) for kind in KINDS)),
 )
 
 
@@ -102,5 +128,5 @@ CNN_POOL_DEFAULT_LAST = Claim(
     statement="A deep ReLU CNN with average- or max-pools learns slower, by its mean test accuracy over the "
     "training, from PyTorch's default initialisation than from He's 2 or either gain made for the pools.",
     source="ours; not in arXiv:2505.12096; exploratory",
-    rule=all_of(*(greater(f"{kind}: closest other minus default", 0.0, z=2) for kind in ("average", "max"))),
+    rule=all_of(*(greater(default_lag(kind), 0.0, z=2) for kind in KINDS)),
 )

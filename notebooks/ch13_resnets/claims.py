@@ -7,16 +7,16 @@ import math
 from igbrepro.claims import Claim, all_of, between, exact, greater
 
 # Names of measurements, as the notebook gives them.
-MEASURED_MINUS_PREDICTED_WORST_BLOCK = "measured minus predicted, worst block"
-NO_NORM_LARGEST_MINUS_SMALLEST_SIGMA_W = "no norm: largest minus smallest σ_w²"
-SMALLEST_MINUS_LARGEST_SIGMA_W_FINAL_ACCURACY = "smallest minus largest σ_w², final accuracy"
-SIGNAL_KEPT_MINUS_CLOSEST_RIVAL_FINAL_ACCURACY = "signal kept minus closest rival, final accuracy"
-LARGEST_RELATIVE_GAP_OF_LOGITS = "largest relative gap of logits"
-GRADIENT_BEFORE_OVER_AFTER_PER_FACTOR = "gradient before over after, per factor"
-LARGEST_GAP_OF_LOSSES_LEARNING_RATE_SCALED_TOO = "largest gap of losses, learning rate scaled too"
-LARGEST_GAP_OF_LOSSES_LEARNING_RATE_KEPT = "largest gap of losses, learning rate kept"
-NORM_LARGEST_GAP_BETWEEN_TWO_SIGMA_W = "norm: largest gap between two σ_w²"
-NO_NORM_MINUS_NORM_ONE_SIGMA_W = "no norm minus norm, one σ_w²"
+WORST_BLOCK = "measured minus predicted, worst block"
+LARGEST_MINUS_SMALLEST = "no norm: largest minus smallest σ_w²"
+SMALLEST_MINUS_LARGEST = "smallest minus largest σ_w², final accuracy"
+KEPT_MINUS_RIVAL = "signal kept minus closest rival, final accuracy"
+LOGITS_GAP = "largest relative gap of logits"
+GRADIENT_RATIO = "gradient before over after, per factor"
+LOSS_GAP_RATE_SCALED = "largest gap of losses, learning rate scaled too"
+LOSS_GAP_RATE_KEPT = "largest gap of losses, learning rate kept"
+NORM_START_GAP = "norm: largest gap between two σ_w²"
+NO_NORM_MINUS_NORM = "no norm minus norm, one σ_w²"
 
 
 RESNET_NORM_SCALE_FREE = Claim(
@@ -27,10 +27,10 @@ RESNET_NORM_SCALE_FREE = Claim(
     "the same factor does, and nothing else.",
     source="ours (algebra, checked on networks); it bounds what σ_w² can mean in the ResNets of arXiv:2505.12096",
     rule=all_of(
-        exact(LARGEST_RELATIVE_GAP_OF_LOGITS, 0.0, atol=1e-6),
-        exact(GRADIENT_BEFORE_OVER_AFTER_PER_FACTOR, 1e-6),
-        exact(LARGEST_GAP_OF_LOSSES_LEARNING_RATE_SCALED_TOO, 0.0, atol=1e-5),
-        between(LARGEST_GAP_OF_LOSSES_LEARNING_RATE_KEPT, 1e-3, math.inf),
+        exact(LOGITS_GAP, 0.0, atol=1e-6),
+        exact(GRADIENT_RATIO, 1e-6),
+        exact(LOSS_GAP_RATE_SCALED, 0.0, atol=1e-5),
+        between(LOSS_GAP_RATE_KEPT, 1e-3, math.inf),
     ),
 )
 
@@ -41,7 +41,7 @@ RESNET_NORM_GAMMA = Claim(
     statement="In untrained ResNets with batch normalisation γ/(1 + γ) after every block is, to within 0.06, that "
     "of a recursion in one variable which knows neither σ_w² nor the images; γ starts anew in every stage.",
     source="ours; the paper (arXiv:2505.12096) measures ResNets and has no theory for normalised ones",
-    rule=between(MEASURED_MINUS_PREDICTED_WORST_BLOCK, -0.06, 0.06),
+    rule=between(WORST_BLOCK, -0.06, 0.06),
 )
 
 
@@ -53,8 +53,8 @@ RESNET_START = Claim(
     source="arXiv:2505.12096, experiments with residual networks (largest class fraction at the start); that "
     "normalisation makes σ_w² irrelevant is ours",
     rule=all_of(
-        exact(NORM_LARGEST_GAP_BETWEEN_TWO_SIGMA_W, 0.0, atol=0.01),
-        greater(NO_NORM_MINUS_NORM_ONE_SIGMA_W, 0.0, z=3),
+        exact(NORM_START_GAP, 0.0, atol=0.01),
+        greater(NO_NORM_MINUS_NORM, 0.0, z=3),
     ),
 )
 
@@ -64,7 +64,7 @@ RESNET_START_GROWS = Claim(
     title="Without norm σ_w² raises the bias at the start",
     statement="Without normalisation the share of the favourite class of an untrained ResNet grows with σ_w².",
     source="arXiv:2505.12096, experiments with residual networks (largest class fraction at the start)",
-    rule=greater(NO_NORM_LARGEST_MINUS_SMALLEST_SIGMA_W, 0.0, z=3),
+    rule=greater(LARGEST_MINUS_SMALLEST, 0.0, z=3),
 )
 
 
@@ -74,7 +74,7 @@ RESNET_NORM_RATE = Claim(
     statement="ResNets with batch normalisation, trained by Adam, reach a higher accuracy in the same number of "
     "steps if they start with smaller weights, though all start as the same function.",
     source="ours; follows from the scale of the weights being a learning rate, at rates below the best one",
-    rule=greater(SMALLEST_MINUS_LARGEST_SIGMA_W_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(SMALLEST_MINUS_LARGEST, 0.0, z=2),
 )
 
 
@@ -86,5 +86,5 @@ RESNET_SIGNAL_FIRST = Claim(
     "PyTorch's default or any other σ_w² of the sweep.",
     source="arXiv:2505.12096, abstract and experiments with residual networks (best start against the default); "
     "how we pick the start of a network without an edge is ours",
-    rule=greater(SIGNAL_KEPT_MINUS_CLOSEST_RIVAL_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(KEPT_MINUS_RIVAL, 0.0, z=2),
 )

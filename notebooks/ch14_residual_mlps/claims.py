@@ -5,11 +5,11 @@ from __future__ import annotations
 from igbrepro.claims import Claim, between, greater
 
 # Names of measurements, as the notebook gives them.
-MEASURED_MINUS_PREDICTED_WORST_NETWORK = "measured minus predicted, worst network"
-WORST_SCALED_MINUS_BEST_PLAIN_FINAL_ACCURACY = "worst scaled minus best plain, final accuracy"
-WORST_OF_THE_SMALL_MINUS_BEST_PLAIN_FINAL_ACCURACY = "worst of the small minus best plain, final accuracy"
-WORST_UNSCALED_MINUS_BEST_PLAIN_FINAL_ACCURACY = "worst unscaled minus best plain, final accuracy"
-RANK_CORRELATION_OF_STARTING_SHARE_AND_FINAL_ACCURACY = "rank correlation of starting share and final accuracy"
+WORST_START = "measured minus predicted, worst network"
+SCALED_MINUS_PLAIN = "worst scaled minus best plain, final accuracy"
+SMALL_MINUS_PLAIN = "worst of the small minus best plain, final accuracy"
+UNSCALED_MINUS_PLAIN = "worst unscaled minus best plain, final accuracy"
+RANK_CORRELATION = "rank correlation of starting share and final accuracy"
 
 
 RESMLP_START_PREDICTED = Claim(
@@ -18,7 +18,7 @@ RESMLP_START_PREDICTED = Claim(
     statement="The mean largest class fraction of untrained residual MLPs on real images is the one the theory of "
     "infinite width predicts, to within 0.05 at every σ_w², scaled or not.",
     source="arXiv:2505.12096, figure of residual MLPs (start); the maps are those of chapter 10",
-    rule=between(MEASURED_MINUS_PREDICTED_WORST_NETWORK, -0.05, 0.05),
+    rule=between(WORST_START, -0.05, 0.05),
 )
 
 
@@ -28,7 +28,7 @@ RESMLP_RANGE = Claim(
     statement="Deep residual MLPs scaled by one over the root of the depth learn at every σ_w² of a range of two "
     "decades, and better than the plain MLP does at its best σ_w².",
     source="arXiv:2505.12096, figure of residual MLPs; the scaling is that of chapter 10",
-    rule=greater(WORST_SCALED_MINUS_BEST_PLAIN_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(SCALED_MINUS_PLAIN, 0.0, z=2),
 )
 
 
@@ -38,7 +38,7 @@ RESMLP_SMALL = Claim(
     statement="At a tenth of the edge's σ_w² and below, where a plain MLP would be deep in the ordered phase, deep "
     "residual MLPs, scaled or not, end training with a higher accuracy than the plain MLP at its best σ_w².",
     source="arXiv:2505.12096, figure of residual MLPs; that there is no ordered phase is in chapter 10; exploratory",
-    rule=greater(WORST_OF_THE_SMALL_MINUS_BEST_PLAIN_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(SMALL_MINUS_PLAIN, 0.0, z=2),
 )
 
 
@@ -48,7 +48,7 @@ RESMLP_UNSCALED = Claim(
     statement="Deep residual MLPs without scaling, which have no ordered phase, learn at every σ_w² up to He's 2, "
     "and better than the plain MLP does at its best σ_w².",
     source="arXiv:2505.12096, figure of residual MLPs; our reading",
-    rule=greater(WORST_UNSCALED_MINUS_BEST_PLAIN_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(UNSCALED_MINUS_PLAIN, 0.0, z=2),
 )
 
 
@@ -59,5 +59,5 @@ RESMLP_BIAS_HELPS = Claim(
     "share of the favourite class have a higher accuracy at the end of training.",
     source="arXiv:2505.12096, abstract (the best trained start is transiently prejudiced), carried over by us to "
     "a comparison across architectures",
-    rule=greater(RANK_CORRELATION_OF_STARTING_SHARE_AND_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(RANK_CORRELATION, 0.0, z=2),
 )

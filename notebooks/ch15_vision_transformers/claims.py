@@ -11,16 +11,23 @@ _A_BLOCK = "log10 of the factor a block"
 _SECTION = "arXiv:2505.12096, section on experiments, training dynamics of the simplified vision transformer"
 
 # Names of measurements, as the notebook gives them.
-CLOSEST_RIVAL_OVER_EDGE_LOG10 = "closest rival over edge, log10"
-EDGE_MINUS_CLOSEST_RIVAL_FINAL_ACCURACY = "edge minus closest rival, final accuracy"
-TOKENS_OF_ONE_IMAGE_SIMPLIFIED_LEAST_ALIKE_RATIO = "tokens of one image, simplified, least alike ratio"
-TOKENS_OF_ONE_IMAGE_FULL_MOST_ALIKE_RATIO = "tokens of one image, full, most alike ratio"
-BELOW_MINUS_AT_THE_EDGE_LARGEST_CLASS_FRACTION = "below minus at the edge, largest class fraction"
-AT_MINUS_ABOVE_THE_EDGE_LARGEST_CLASS_FRACTION = "at minus above the edge, largest class fraction"
-FARTHEST_RATIO_MINUS_RATIO_1_FULL_LARGEST_CLASS_FRACTION = "farthest ratio minus ratio 1, full, largest class fraction"
-FARTHEST_RATIO_OVER_RATIO_1_FULL_LOG10_OF_STEPS = "farthest ratio over ratio 1, full, log10 of steps"
-ABOVE_OVER_EDGE_LOG10_OF_STEPS = "above over edge, log10 of steps"
-EDGE_MINUS_ABOVE_FINAL_ACCURACY = "edge minus above, final accuracy"
+RIVAL_OVER_EDGE = "closest rival over edge, log10"
+EDGE_MINUS_RIVAL = "edge minus closest rival, final accuracy"
+TOKENS_SIMPLIFIED = "tokens of one image, simplified, least alike ratio"
+TOKENS_FULL = "tokens of one image, full, most alike ratio"
+START_BELOW_MINUS_EDGE = "below minus at the edge, largest class fraction"
+START_EDGE_MINUS_ABOVE = "at minus above the edge, largest class fraction"
+FULL_START = "farthest ratio minus ratio 1, full, largest class fraction"
+FULL_STEPS = "farthest ratio over ratio 1, full, log10 of steps"
+ABOVE_OVER_EDGE = "above over edge, log10 of steps"
+EDGE_MINUS_ABOVE = "edge minus above, final accuracy"
+SIGNAL_OVER_RATIO = f"signal over ratio⁴, worst ratio, {_A_BLOCK}"
+GRADIENT_OVER_SIGNAL = f"gradient over signal above the edge, {_A_BLOCK}"
+
+
+def growth(what: str, where: str) -> str:
+    """Of "signal" or "gradient", "below", "at" or "above" the edge."""
+    return f"{what} {where} the edge, {_A_BLOCK}"
 
 
 VIT_EDGE = Claim(
@@ -31,9 +38,9 @@ VIT_EDGE = Claim(
     "grow above it.",
     source=f"{_SECTION}; the critical values of its layers; growth by block ours",
     rule=all_of(
-        *(between(f"{what} at the edge, {_A_BLOCK}", -0.1, 0.1) for what in ("signal", "gradient")),
-        *(between(f"{what} below the edge, {_A_BLOCK}", -math.inf, -0.1) for what in ("signal", "gradient")),
-        *(between(f"{what} above the edge, {_A_BLOCK}", 0.1, math.inf) for what in ("signal", "gradient")),
+        *(between(growth(what, "at"), -0.1, 0.1) for what in ("signal", "gradient")),
+        *(between(growth(what, "below"), -math.inf, -0.1) for what in ("signal", "gradient")),
+        *(between(growth(what, "above"), 0.1, math.inf) for what in ("signal", "gradient")),
     ),
 )
 
@@ -46,8 +53,8 @@ VIT_ATTENTION_GROWTH = Claim(
     "the gradient grows faster than the signal, since attention is no longer even.",
     source="ours",
     rule=all_of(
-        between(f"signal over ratio⁴, worst ratio, {_A_BLOCK}", -0.1, 0.1),
-        greater(f"gradient over signal above the edge, {_A_BLOCK}", 0.0),
+        between(SIGNAL_OVER_RATIO, -0.1, 0.1),
+        greater(GRADIENT_OVER_SIGNAL, 0.0),
     ),
 )
 
@@ -60,8 +67,8 @@ VIT_RANK_COLLAPSE = Claim(
     "skip connections they stay apart.",
     source="ours; rank collapse of attention without skip connections is due to Dong et al. 2021",
     rule=all_of(
-        between(TOKENS_OF_ONE_IMAGE_SIMPLIFIED_LEAST_ALIKE_RATIO, 0.9, 1.0),
-        between(TOKENS_OF_ONE_IMAGE_FULL_MOST_ALIKE_RATIO, -1.0, 0.9),
+        between(TOKENS_SIMPLIFIED, 0.9, 1.0),
+        between(TOKENS_FULL, -1.0, 0.9),
     ),
 )
 
@@ -73,8 +80,8 @@ VIT_START_ORDERED = Claim(
     "0.02 or more from the ordered phase to the edge and from there to the chaotic phase.",
     source="the order of the phases in arXiv:2505.12096, section on phases, taken over to this network; exploratory",
     rule=all_of(
-        between(BELOW_MINUS_AT_THE_EDGE_LARGEST_CLASS_FRACTION, 0.02, math.inf),
-        between(AT_MINUS_ABOVE_THE_EDGE_LARGEST_CLASS_FRACTION, 0.02, math.inf),
+        between(START_BELOW_MINUS_EDGE, 0.02, math.inf),
+        between(START_EDGE_MINUS_ABOVE, 0.02, math.inf),
     ),
 )
 
@@ -86,8 +93,8 @@ VIT_NORM_INDIFFERENT = Claim(
     "fraction (to within 0.05) and learns in the same time (to within a factor of two) at every ratio of σ_w².",
     source="ours",
     rule=all_of(
-        between(FARTHEST_RATIO_MINUS_RATIO_1_FULL_LARGEST_CLASS_FRACTION, -0.05, 0.05),
-        between(FARTHEST_RATIO_OVER_RATIO_1_FULL_LOG10_OF_STEPS, -math.log10(2), math.log10(2)),
+        between(FULL_START, -0.05, 0.05),
+        between(FULL_STEPS, -math.log10(2), math.log10(2)),
     ),
 )
 
@@ -98,7 +105,7 @@ VIT_SIMPLIFIED_FIRST = Claim(
     statement="Of simplified vision transformers that differ in the variance of their weights alone, those with "
     "the critical σ_w² are the first to learn.",
     source=_SECTION,
-    rule=greater(CLOSEST_RIVAL_OVER_EDGE_LOG10, 0.0, z=2),
+    rule=greater(RIVAL_OVER_EDGE, 0.0, z=2),
 )
 
 
@@ -108,7 +115,7 @@ VIT_SIMPLIFIED_FINAL = Claim(
     statement="At the end of training, simplified vision transformers that started with the critical σ_w² have the "
     "highest test accuracy.",
     source=_SECTION,
-    rule=greater(EDGE_MINUS_CLOSEST_RIVAL_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(EDGE_MINUS_RIVAL, 0.0, z=2),
 )
 
 
@@ -119,7 +126,7 @@ VIT_CHAOTIC_LAGS = Claim(
     "end with a lower test accuracy.",
     source=f"{_SECTION}; exploratory",
     rule=all_of(
-        greater(ABOVE_OVER_EDGE_LOG10_OF_STEPS, 0.0, z=2),
-        greater(EDGE_MINUS_ABOVE_FINAL_ACCURACY, 0.0, z=2),
+        greater(ABOVE_OVER_EDGE, 0.0, z=2),
+        greater(EDGE_MINUS_ABOVE, 0.0, z=2),
     ),
 )

@@ -9,13 +9,13 @@ from igbrepro.claims import Claim, all_of, between, greater
 _PRETRAINED = "arXiv:2505.12096, section on experiments, fine-tuning of a pre-trained vision transformer"
 
 # Names of measurements, as the notebook gives them.
-LARGEST_CLASS_FRACTION_SMALLEST_FACTOR_OF_THE_SWEEP = "largest class fraction, smallest factor of the sweep"
-MEASURED_MINUS_PREDICTED_WORST_FACTOR = "measured minus predicted, worst factor"
-FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_HEAD_STAGE = "factor 1 minus closest rival, accuracy of the head stage"
-FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_LAST_STAGE = "factor 1 minus closest rival, accuracy of the last stage"
-FACTOR_1_MINUS_LARGEST_FACTOR_ACCURACY_OF_THE_LAST_STAGE = "factor 1 minus largest factor, accuracy of the last stage"
-SMALLEST_FACTOR_MINUS_1_LARGEST_CLASS_FRACTION = "smallest factor minus 1, largest class fraction"
-AT_1_MINUS_LARGEST_FACTOR_LARGEST_CLASS_FRACTION = "1 minus largest factor, largest class fraction"
+SMALLEST_FACTOR = "largest class fraction, smallest factor of the sweep"
+WORST_FACTOR = "measured minus predicted, worst factor"
+HEAD_MINUS_RIVAL = "factor 1 minus closest rival, accuracy of the head stage"
+ALL_MINUS_RIVAL = "factor 1 minus closest rival, accuracy of the last stage"
+ALL_MINUS_LARGEST = "factor 1 minus largest factor, accuracy of the last stage"
+START_SMALLEST_MINUS_1 = "smallest factor minus 1, largest class fraction"
+START_1_MINUS_LARGEST = "1 minus largest factor, largest class fraction"
 
 
 PRETRAINED_BIAS_RESCALED = Claim(
@@ -25,8 +25,8 @@ PRETRAINED_BIAS_RESCALED = Claim(
     "which its weights were multiplied, as the order from ordered to chaotic suggests.",
     source=_PRETRAINED,
     rule=all_of(
-        greater(SMALLEST_FACTOR_MINUS_1_LARGEST_CLASS_FRACTION, 0.0, z=2),
-        greater(AT_1_MINUS_LARGEST_FACTOR_LARGEST_CLASS_FRACTION, 0.0, z=2),
+        greater(START_SMALLEST_MINUS_1, 0.0, z=2),
+        greater(START_1_MINUS_LARGEST, 0.0, z=2),
     ),
 )
 
@@ -37,7 +37,7 @@ PRETRAINED_SMALL_FACTOR = Claim(
     statement="Multiplied by a small enough factor, the smallest of the sweep, the weights of a pre-trained "
     "vision transformer leave nearly all images with one class, since only constants reach the class token.",
     source="ours; exploratory",
-    rule=between(LARGEST_CLASS_FRACTION_SMALLEST_FACTOR_OF_THE_SWEEP, 0.9, math.inf),
+    rule=between(SMALLEST_FACTOR, 0.9, math.inf),
 )
 
 
@@ -47,7 +47,7 @@ PRETRAINED_LAW = Claim(
     statement="The mean largest class fraction of random heads on the features of a pre-trained vision "
     "transformer, rescaled or not, is the one that the γ of these features predicts, to within 0.05.",
     source="ours; the law is that of arXiv:2505.12096 for untrained networks",
-    rule=between(MEASURED_MINUS_PREDICTED_WORST_FACTOR, -0.05, 0.05),
+    rule=between(WORST_FACTOR, -0.05, 0.05),
 )
 
 
@@ -57,7 +57,7 @@ PRETRAINED_HEAD_BEST = Claim(
     statement="When only the head is trained, the pre-trained vision transformer whose weights were left as they "
     "were ends with the highest test accuracy.",
     source=_PRETRAINED,
-    rule=greater(FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_HEAD_STAGE, 0.0, z=2),
+    rule=greater(HEAD_MINUS_RIVAL, 0.0, z=2),
 )
 
 
@@ -67,7 +67,7 @@ PRETRAINED_ALL_BEST = Claim(
     statement="After all weights have been fine-tuned, the network that started from unscaled pre-trained weights "
     "has the highest test accuracy.",
     source=_PRETRAINED,
-    rule=greater(FACTOR_1_MINUS_CLOSEST_RIVAL_ACCURACY_OF_THE_LAST_STAGE, 0.0, z=2),
+    rule=greater(ALL_MINUS_RIVAL, 0.0, z=2),
 )
 
 
@@ -77,5 +77,5 @@ PRETRAINED_SCALED_UP_LAGS = Claim(
     statement="After all weights have been fine-tuned, the network that started from pre-trained weights scaled up "
     "has a lower test accuracy than the one that started from unscaled weights.",
     source=f"{_PRETRAINED}; exploratory",
-    rule=greater(FACTOR_1_MINUS_LARGEST_FACTOR_ACCURACY_OF_THE_LAST_STAGE, 0.0, z=2),
+    rule=greater(ALL_MINUS_LARGEST, 0.0, z=2),
 )

@@ -7,12 +7,13 @@ import math
 from igbrepro.claims import Claim, agrees, all_of, between, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
-MEASURED_MINUS_ANNOUNCED_WORST_DESIGN = "measured minus announced, worst design"
-ORDERED_CENTRED_OVER_EDGE_AS_DRAWN = "ordered, centred, over edge as drawn"
-STRONGEST_OVER_WEAKEST_BIAS = "strongest over weakest bias"
-STRONGEST_BIAS_CENTRED_OVER_WEAKEST = "strongest bias, centred, over weakest"
-TANH_CENTRED_OVER_AS_DRAWN = "tanh, centred over as drawn"
-RELU_CENTRED_OVER_AS_DRAWN = "ReLU, centred over as drawn"
+WORST_DESIGN = "measured minus announced, worst design"
+ORDERED_OVER_EDGE = "ordered, centred, over edge as drawn"
+STRONGEST_OVER_WEAKEST = "strongest over weakest bias"
+CENTRED_OVER_WEAKEST = "strongest bias, centred, over weakest"
+TANH_CENTRED = "tanh, centred over as drawn"
+RELU_CENTRED = "ReLU, centred over as drawn"
+FORCED = {what: f"{what}, forced over as drawn" for what in ("weakest bias", "tanh", "ReLU")}
 
 
 DESIGN_GAMMA = Claim(
@@ -33,7 +34,7 @@ DESIGN_FRACTION = Claim(
     "chaos announces the mean share of the favourite class before training to within 0.05, for tanh and ReLU and "
     "every γ asked for.",
     source="ours, after arXiv:2505.12096, background on the initial guessing bias",
-    rule=between(MEASURED_MINUS_ANNOUNCED_WORST_DESIGN, -0.05, 0.05),
+    rule=between(WORST_DESIGN, -0.05, 0.05),
 )
 
 
@@ -45,8 +46,8 @@ DESIGN_SPEED = Claim(
     "body that makes the difference.",
     source="ours; arXiv:2505.12096 compares the edge with other phases, not its points with each other",
     rule=all_of(
-        greater(STRONGEST_OVER_WEAKEST_BIAS, 0.0, z=2),
-        greater(STRONGEST_BIAS_CENTRED_OVER_WEAKEST, 0.0, z=2),
+        greater(STRONGEST_OVER_WEAKEST, 0.0, z=2),
+        greater(CENTRED_OVER_WEAKEST, 0.0, z=2),
     ),
 )
 
@@ -58,8 +59,8 @@ DESIGN_CENTRED = Claim(
     "bias, learn no later than with the head as it was drawn, within a factor of 1.26.",
     source="ours; asks whether the prejudice that arXiv:2505.12096 finds at the edge is a cause of good training",
     rule=all_of(
-        between(TANH_CENTRED_OVER_AS_DRAWN, -math.inf, 0.1),
-        between(RELU_CENTRED_OVER_AS_DRAWN, -math.inf, 0.1),
+        between(TANH_CENTRED, -math.inf, 0.1),
+        between(RELU_CENTRED, -math.inf, 0.1),
     ),
 )
 
@@ -72,10 +73,7 @@ DESIGN_FORCED = Claim(
     "or a strong one (tanh, ReLU).",
     source="ours; the other direction of the same question",
     rule=all_of(
-        *(
-            between(f"{what}, forced over as drawn", -math.log10(1.5), math.log10(1.5))
-            for what in ("weakest bias", "tanh", "ReLU")
-        )
+        *(between(name, -math.log10(1.5), math.log10(1.5)) for name in FORCED.values()),
     ),
 )
 
@@ -86,5 +84,5 @@ DESIGN_ORDERED_CENTRED = Claim(
     statement="A tanh network in the ordered phase whose head was centred, so that it starts without bias, learns "
     "later than a network on the edge of chaos with the same σ_b² that keeps its bias.",
     source="ours; arXiv:2505.12096, section on experiments, compares the two without moving their heads",
-    rule=greater(ORDERED_CENTRED_OVER_EDGE_AS_DRAWN, 0.0, z=2),
+    rule=greater(ORDERED_OVER_EDGE, 0.0, z=2),
 )

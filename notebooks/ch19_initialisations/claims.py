@@ -7,14 +7,38 @@ import math
 from igbrepro.claims import Claim, all_of, between, greater
 
 # Names of measurements, as the notebook gives them.
-GROWTH_OF_THE_SQUARED_GRADIENT_LOG10 = "growth of the squared gradient, log10"
-EDGE_MINUS_LSUV_FINAL_ACCURACY = "edge minus LSUV, final accuracy"
-EDGE_MINUS_HE_FINAL_ACCURACY = "edge minus He, final accuracy"
-EDGE_MINUS_BEST_OTHER_WORST_NETWORK = "edge minus best other, worst network"
-SPREAD_WITHOUT_MINUS_WITH_NORM = "spread without minus with norm"
-RANK_CORRELATION_GRADIENT = "rank correlation, gradient"
-XAVIER_OVER_EDGE_RELU_LOG10 = "Xavier over edge, ReLU, log10"
-XAVIER_OVER_EDGE_RELU_MINUS_TANH_LOG10 = "Xavier over edge, ReLU minus tanh, log10"
+GRADIENT_GROWTH = "growth of the squared gradient, log10"
+EDGE_MINUS_LSUV = "edge minus LSUV, final accuracy"
+EDGE_MINUS_HE = "edge minus He, final accuracy"
+EDGE_MINUS_BEST = "edge minus best other, worst network"
+SPREAD_WITHOUT_MINUS_WITH = "spread without minus with norm"
+GRADIENT_RANKS = "rank correlation, gradient"
+XAVIER_RELU = "Xavier over edge, ReLU, log10"
+XAVIER_RELU_MINUS_TANH = "Xavier over edge, ReLU minus tanh, log10"
+IMPLIED_GROWTH = "growth that χ implies, log10"
+SHARE_RANKS = "rank correlation, share"
+SCHEMES = ("He", "orthogonal", "LSUV")
+ACTIVATIONS = ("ReLU", "tanh")
+
+
+def minus_edge(scheme: str) -> str:
+    """The lead of a scheme over the edge in final accuracy."""
+    return f"{scheme} minus edge, final accuracy"
+
+
+def over_edge(scheme: str) -> str:
+    """How much later than the edge a scheme learns."""
+    return f"{scheme} over edge, steps, log10"
+
+
+def edge_minus_orthogonal(activation: str) -> str:
+    """The lead of the edge in final accuracy."""
+    return f"edge minus orthogonal, final accuracy, {activation}"
+
+
+def orthogonal_growth(activation: str) -> str:
+    """The growth of the squared gradient towards the input."""
+    return f"growth of the squared gradient, orthogonal, {activation}, log10"
 
 
 SCHEMES_RELU_NAMES = Claim(
@@ -24,11 +48,8 @@ SCHEMES_RELU_NAMES = Claim(
     "start at χ = 1, end within 0.1 of the same accuracy and learn equally fast, to within a factor of two.",
     source="follows from the phase diagram of arXiv:2505.12096; the comparison is ours",
     rule=all_of(
-        *(between(f"{name} minus edge, final accuracy", -0.1, 0.1) for name in ("He", "orthogonal", "LSUV")),
-        also=[
-            between(f"{name} over edge, steps, log10", -math.log10(2), math.log10(2))
-            for name in ("He", "orthogonal", "LSUV")
-        ],
+        *(between(minus_edge(scheme), -0.1, 0.1) for scheme in SCHEMES),
+        also=[between(over_edge(scheme), -math.log10(2), math.log10(2)) for scheme in SCHEMES],
     ),
 )
 
@@ -40,8 +61,8 @@ SCHEMES_XAVIER = Claim(
     "edge of chaos does; for tanh, where it is a point of the edge itself, it is less of a delay or none.",
     source="follows from the phase diagram of arXiv:2505.12096; the comparison is ours",
     rule=all_of(
-        greater(XAVIER_OVER_EDGE_RELU_LOG10, 0.0, z=2),
-        greater(XAVIER_OVER_EDGE_RELU_MINUS_TANH_LOG10, 0.0, z=2),
+        greater(XAVIER_RELU, 0.0, z=2),
+        greater(XAVIER_RELU_MINUS_TANH, 0.0, z=2),
     ),
 )
 
@@ -52,7 +73,7 @@ SCHEMES_LSUV_CHAOTIC = Claim(
     statement="In a deep plain tanh CNN LSUV, which gives every layer unit variance, lets the squared gradient "
     "grow towards the input more than χ = E[φ′²]/E[φ²] at variance 1 implies.",
     source="ours, after the phase diagram of arXiv:2505.12096",
-    rule=greater(GROWTH_OF_THE_SQUARED_GRADIENT_LOG10, "growth that χ implies, log10", z=2),
+    rule=greater(GRADIENT_GROWTH, IMPLIED_GROWTH, z=2),
 )
 
 
@@ -62,7 +83,7 @@ SCHEMES_LSUV_LATE = Claim(
     statement="A deep plain tanh CNN drawn by LSUV, a little in the chaotic phase, ends a short training with a "
     "lower accuracy than one on the edge of chaos.",
     source="ours, after the phase diagram of arXiv:2505.12096",
-    rule=greater(EDGE_MINUS_LSUV_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(EDGE_MINUS_LSUV, 0.0, z=2),
 )
 
 
@@ -74,8 +95,8 @@ SCHEMES_ORTHOGONAL = Claim(
     "ReLU and for tanh.",
     source="ours; exploratory",
     rule=all_of(
-        *(greater(f"edge minus orthogonal, final accuracy, {name}", 0.0, z=2) for name in ("ReLU", "tanh")),
-        *(between(f"growth of the squared gradient, orthogonal, {name}, log10", -1, 1) for name in ("ReLU", "tanh")),
+        *(greater(edge_minus_orthogonal(activation), 0.0, z=2) for activation in ACTIVATIONS),
+        *(between(orthogonal_growth(activation), -1, 1) for activation in ACTIVATIONS),
     ),
 )
 
@@ -86,7 +107,7 @@ SCHEMES_RESNET_HE = Claim(
     statement="In a ResNet without normalisation He's rule, which is right for a plain ReLU network, ends with a "
     "lower accuracy than the edge of chaos that allows for the residual sums.",
     source="ours, after arXiv:2505.12096, section on experiments (ResNets)",
-    rule=greater(EDGE_MINUS_HE_FINAL_ACCURACY, 0.0, z=2),
+    rule=greater(EDGE_MINUS_HE, 0.0, z=2),
 )
 
 
@@ -96,7 +117,7 @@ SCHEMES_EDGE_SAFE = Claim(
     statement="In none of the four networks does any other initialisation end with an accuracy more than 0.1 above "
     "that of the edge of chaos.",
     source="ours; arXiv:2505.12096 compares phases, not named rules",
-    rule=between(EDGE_MINUS_BEST_OTHER_WORST_NETWORK, -0.1, math.inf),
+    rule=between(EDGE_MINUS_BEST, -0.1, math.inf),
 )
 
 
@@ -106,7 +127,7 @@ SCHEMES_NORM = Claim(
     statement="The final accuracies that six initialisations lead to differ less in a ResNet with batch "
     "normalisation than in the same ResNet without.",
     source="ours, after arXiv:2505.12096, section on experiments (ResNets)",
-    rule=greater(SPREAD_WITHOUT_MINUS_WITH_NORM, 0.0, z=2),
+    rule=greater(SPREAD_WITHOUT_MINUS_WITH, 0.0, z=2),
 )
 
 
@@ -117,5 +138,5 @@ SCHEMES_GRADIENT_TELLS = Claim(
     "untrained network ranks six initialisations by their final accuracy better than the share of the favourite "
     "class at the start does.",
     source="ours; arXiv:2505.12096 links bias and trainability along one family of initialisations; exploratory",
-    rule=greater(RANK_CORRELATION_GRADIENT, "rank correlation, share", z=2),
+    rule=greater(GRADIENT_RANKS, SHARE_RANKS, z=2),
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from igbrepro.claims import Claim, all_of, between, greater
 
 # Names of measurements, as the notebook gives them.
-MEASURED_MINUS_PREDICTED_WORST_FAMILY = "measured minus predicted, worst family"
-SHARE_WITHOUT_NORM_MINUS_WITH = "share without norm minus with"
-SHARE_WITH_RECTIFIED_HEADS_MINUS_OTHERS = "share with rectified heads minus others"
-C_AT_ONE_POSITION_MINUS_1 = "c at one position minus 1/π"
-C_AT_MOST_POSITIONS_MINUS_C_AT_FEWEST = "c at most positions minus c at fewest"
-LOG10_OF_THE_GRADIENT_BATCH_NORM = "log10 of the gradient, batch norm"
-LOG10_OF_THE_GRADIENT_BATCH_NORM_MINUS_NO_NORM = "log10 of the gradient, batch norm minus no norm"
+WORST_FAMILY = "measured minus predicted, worst family"
+NO_NORM_MINUS_NORM = "share without norm minus with"
+RECTIFIED_MINUS_OTHERS = "share with rectified heads minus others"
+ONE_POSITION = "c at one position minus 1/π"
+MOST_MINUS_FEWEST = "c at most positions minus c at fewest"
+BATCH_NORM = "log10 of the gradient, batch norm"
+BATCH_MINUS_NO_NORM = "log10 of the gradient, batch norm minus no norm"
 
 
 ZOO_GAMMA_PREDICTS = Claim(
@@ -20,7 +20,7 @@ ZOO_GAMMA_PREDICTS = Claim(
     statement="In every family of torchvision's untrained classifiers γ of the logits, a ratio of variances, "
     "predicts the mean share of the favourite of ten classes to within 0.05.",
     source="arXiv:2505.12096, background on the initial guessing bias, taken over to architectures in use by us",
-    rule=between(MEASURED_MINUS_PREDICTED_WORST_FAMILY, -0.05, 0.05),
+    rule=between(WORST_FAMILY, -0.05, 0.05),
 )
 
 
@@ -30,7 +30,7 @@ ZOO_NORM_NEUTRAL = Claim(
     statement="Families of torchvision's untrained classifiers without normalisation give their favourite class a "
     "larger share of the images than those with normalisation.",
     source="ours; an association, not an experiment; exploratory",
-    rule=greater(SHARE_WITHOUT_NORM_MINUS_WITH, 0.0, z=2),
+    rule=greater(NO_NORM_MINUS_NORM, 0.0, z=2),
 )
 
 
@@ -40,7 +40,7 @@ ZOO_RECTIFIED_HEAD = Claim(
     statement="Among torchvision's untrained classifiers with normalisation, families whose head reads values that "
     "are never negative give their favourite class a larger share of the images than the others.",
     source="ours; an association, not an experiment; exploratory",
-    rule=greater(SHARE_WITH_RECTIFIED_HEADS_MINUS_OTHERS, 0.0, z=2),
+    rule=greater(RECTIFIED_MINUS_OTHERS, 0.0, z=2),
 )
 
 
@@ -52,8 +52,8 @@ ZOO_LAST_POOL = Claim(
     "of positions that the pool averages.",
     source="ours; the rule was set after a first look; exploratory",
     rule=all_of(
-        between(C_AT_ONE_POSITION_MINUS_1, -0.05, 0.05),
-        greater(C_AT_MOST_POSITIONS_MINUS_C_AT_FEWEST, 0.0),
+        between(ONE_POSITION, -0.05, 0.05),
+        greater(MOST_MINUS_FEWEST, 0.0),
     ),
 )
 
@@ -66,7 +66,7 @@ ZOO_GRADIENT_NORM = Claim(
     "families without normalisation.",
     source="ours, exploratory; the growth behind batch norms is due to Yang et al. 2019 (arXiv:1902.08129)",
     rule=all_of(
-        greater(LOG10_OF_THE_GRADIENT_BATCH_NORM, 0.0, z=2),
-        greater(LOG10_OF_THE_GRADIENT_BATCH_NORM_MINUS_NO_NORM, 0.0, z=2),
+        greater(BATCH_NORM, 0.0, z=2),
+        greater(BATCH_MINUS_NO_NORM, 0.0, z=2),
     ),
 )

@@ -106,9 +106,9 @@ def test_networks_in_the_middle_of_each_phase_name_it():
 def test_the_farthest_disagreement_comes_with_its_blur():
     phases = {"phase": [0, 3, 4, 3], "theory": [0, 0, 3, 3]}
     table = pd.DataFrame({**phases, "distance": [0.5, 0.01, 0.03, 0.4], "blur": [0.1, 0.2, 0.3, 0.4]})
-    found = phase_probe.farthest_disagreement(table)
+    found = phase_probe.farthest_disagreement(table, "farthest")
     assert (found.value, found.std_error) == (0.03, 0.3)
-    assert phase_probe.farthest_disagreement(table[table["phase"] == table["theory"]]).value == 0
+    assert phase_probe.farthest_disagreement(table[table["phase"] == table["theory"]], "farthest").value == 0
 
 
 def test_each_relu_network_has_an_edge_of_its_own():
