@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.ensembles import Sampling, gaussian_inputs, simulate
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
 
@@ -36,7 +36,7 @@ def seconds_a_layer(activation, inputs, method, layers):
     """A whole network, statistics and heads included, with as many features as nodes, so that its layers are alike."""
     spec = MLPSpec(activation, depth=layers - 1, width=WIDTH, input_shape=(WIDTH,))
     start = time.process_time()
-    simulate(spec, EDGE[activation], inputs, n_networks=1, seed=0, method=method)
+    simulate(spec, EDGE[activation], inputs, n_networks=1, seed=0, sampling=Sampling(method))
     return (time.process_time() - start) / layers
 
 

@@ -13,7 +13,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.ensembles import Measure, gaussian_inputs, simulate
 from igbrepro.figures import overview, use_style
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
@@ -33,13 +33,11 @@ def main(out: Path) -> None:
     }
     spec = MLPSpec(TANH, depth=DEPTH, width=WIDTH)
     inputs = gaussian_inputs(N_INPUTS, spec.input_size, SEED, exact=True)
+    measure = Measure(n_heads=WIDTH // 2, heads_at_every_layer=True)
     results = {
-        phase: simulate(
-            spec, InitSpec(w2, SIGMA_B2), inputs, n_networks=N_NETWORKS, seed=SEED + phase, n_heads=WIDTH // 2,
-            heads_at_every_layer=True,
-        )
+        phase: simulate(spec, InitSpec(w2, SIGMA_B2), inputs, n_networks=N_NETWORKS, seed=SEED + phase, measure=measure)
         for phase, w2 in sigma_w2.items()
-    }  # fmt: skip
+    }
     fig = overview(results)
     fig.savefig(out, dpi=190, metadata={"Software": None})
 

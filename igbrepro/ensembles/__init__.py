@@ -10,17 +10,23 @@ from igbrepro.ensembles.heads import (
     max_fractions,
     mean_correlation,
 )
+from igbrepro.ensembles.inputs import gaussian_inputs
+from igbrepro.ensembles.recorder import layer_statistics
 from igbrepro.ensembles.response import deviations, gradient_profile
-from igbrepro.ensembles.results import EnsembleResult
+from igbrepro.ensembles.results import EnsembleResult, Snapshot
 from igbrepro.ensembles.sampler import DenseSampler, GramSampler, NormalStream
-from igbrepro.ensembles.simulation import gaussian_inputs, layer_statistics, simulate
+from igbrepro.ensembles.settings import Measure, Sampling
+from igbrepro.ensembles.simulation import simulate
 
 __all__ = [
     "DenseSampler",
     "EnsembleResult",
     "GramSampler",
+    "Measure",
     "NormalStream",
     "OneNumberLaw",
+    "Sampling",
+    "Snapshot",
     "deviations",
     "gaussian_inputs",
     "gradient_profile",

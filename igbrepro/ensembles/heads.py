@@ -66,7 +66,8 @@ def infinite_covariance(spec: MLPSpec | CNNSpec, init: InitSpec, inputs: ArrayLi
         return conv_kernel(plain, inputs, spec.depth, kernel=spec.kernel, strides=spec.strides).covariance[-1]
     if spec.residual is None:
         return data_kernel(plain, inputs, spec.depth).covariance[-1]
-    x = np.asarray(inputs, dtype=float).reshape(len(inputs), -1)
+    x = np.asarray(inputs, dtype=float)
+    x = x.reshape(len(x), -1)
     covariance = init.sigma_w2 * (x @ x.T) / x.shape[1] + init.sigma_b2
     for _ in range(spec.depth - 1):
         covariance = covariance + spec.residual**2 * next_covariance(plain, covariance)
@@ -112,7 +113,7 @@ def head_ensemble(
     Raises ParameterError as `build`, `features` and `max_fractions` do.
     """
     generator = torch.Generator().manual_seed(whole("seed", seed, 0))
-    found, c, c_variances, total = [], [], [], 0.0
+    found, c, c_variances, total = [], [], [], np.zeros(())
     for _ in range(whole("n_networks", n_networks, 2)):
         body, gain = features(build(spec, init, generator), inputs)
         covariance = head_covariance(body, init, gain)

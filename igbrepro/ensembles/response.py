@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from igbrepro.ensembles.simulation import gaussian_inputs, simulate
+from igbrepro.ensembles.inputs import gaussian_inputs
+from igbrepro.ensembles.settings import Measure
+from igbrepro.ensembles.simulation import simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec, build, preactivations
+from igbrepro.theory import get_activation
 
 
 def deviations(
@@ -30,9 +33,10 @@ def deviations(
     at = spec.mean_field(init).fixed_point()
     q, c = float(at.q), float(at.c)
     if not (np.isfinite(q) and q > init.sigma_b2):
+        name = get_activation(spec.activation).name
         raise ParameterError(
-            f"sigma_w2={init.sigma_w2}, sigma_b2={init.sigma_b2}: {spec.activation.name} has q* = {q:g}; deviations "
-            "need a finite, positive fixed point."
+            f"sigma_w2={init.sigma_w2}, sigma_b2={init.sigma_b2}: {name} has q* = {q:g}; deviations need a finite, "
+            "positive fixed point."
         )
 
     def run(q0: float, c0: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -42,7 +46,7 @@ def deviations(
         inputs = gaussian_inputs(
             n_inputs, spec.input_size, seed, (c0 * q0 - init.sigma_b2) / signal, signal / init.sigma_w2, exact=True
         )
-        result = simulate(spec, init, inputs, n_networks=n_networks, seed=seed, n_heads=1)
+        result = simulate(spec, init, inputs, n_networks=n_networks, seed=seed, measure=Measure(n_heads=1))
         return result.q, result.one_minus_c
 
     if of == "q":
@@ -70,7 +74,7 @@ def gradient_profile(
         model = build(spec, init, generator)
         h = preactivations(model, x)
         if above_floor:
-            last = torch.nn.Sequential(*model[-3 if spec.pool else -2 : -1])(h[-2])
+            last = torch.nn.Sequential(*list(model.children())[-3 if spec.pool else -2 : -1])(h[-2])
             readout = torch.randn(last.shape, generator=generator) * math.sqrt(init.sigma_w2 / spec.fan_in)
             direction = torch.nn.functional.normalize(last.detach(), dim=1)
             readout -= (readout * direction).sum(1, keepdim=True) * direction

@@ -14,7 +14,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
 
-Array = NDArray[np.floating]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -159,4 +159,4 @@ def _quantile(values: Array, level: float) -> float:
     if not len(values):
         return np.nan
     low, high = (np.quantile(values, level, method=method) for method in ("lower", "higher"))
-    return np.quantile(values, level) if np.isfinite(low) and np.isfinite(high) else high
+    return float(np.quantile(values, level) if np.isfinite(low) and np.isfinite(high) else high)

@@ -23,7 +23,7 @@ from scipy.stats import qmc
 
 from igbrepro.checks import whole
 from igbrepro.claims import Measurement
-from igbrepro.ensembles import EnsembleResult, gaussian_inputs, simulate
+from igbrepro.ensembles import EnsembleResult, Measure, gaussian_inputs, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
@@ -144,22 +144,29 @@ def _answers(
     """same_answer of unrelated inputs, mean over heads: (n_networks, depth + 1) if `everywhere`, else (n_networks,)."""
     dim = max(size.n_inputs, 64)
     spec = MLPSpec(activation, depth=size.depth, width=size.width, input_shape=(dim,))
-    result = simulate(
-        spec, init, gaussian_inputs(size.n_inputs, dim, seed, norm2=norm2, exact=True), n_networks=size.n_networks,
-        seed=seed, n_heads=size.width // 2, heads_at_every_layer=everywhere, progress=False,
-    )  # fmt: skip
+    x = gaussian_inputs(size.n_inputs, dim, seed, norm2=norm2, exact=True)
+    measure = Measure(n_heads=size.width // 2, heads_at_every_layer=everywhere)
+    result = simulate(spec, init, x, n_networks=size.n_networks, seed=seed, measure=measure, progress=False)
     fractions = result.layer_class_fractions if everywhere else result.class_fractions
     return same_answer(fractions, size.n_inputs).mean(-1)
 
 
 def _pairs(
-    activation: Activation | str, init: InitSpec, size: ProbeSize, seed: int,
-    *, depth: int, n_inputs: int, c: float, norm2: float = 1.0,
-) -> EnsembleResult:  # fmt: skip
+    activation: Activation | str,
+    init: InitSpec,
+    size: ProbeSize,
+    seed: int,
+    *,
+    depth: int,
+    n_inputs: int,
+    c: float,
+    norm2: float = 1.0,
+) -> EnsembleResult:
     """A few inputs, each pair of correlation c, through size.n_pair_networks networks."""
     spec = MLPSpec(activation, depth=depth, width=size.width, input_shape=(64,))
     x = gaussian_inputs(n_inputs, 64, seed, correlation=c, norm2=norm2, exact=True)
-    return simulate(spec, init, x, n_networks=size.n_pair_networks, seed=seed, n_heads=1, progress=False)
+    measure = Measure(n_heads=1)
+    return simulate(spec, init, x, n_networks=size.n_pair_networks, seed=seed, measure=measure, progress=False)
 
 
 def _norm2(variance: float, init: InitSpec) -> float:

@@ -44,9 +44,15 @@ class ClassGradients:
 
 
 def class_gradients(
-    spec: MLPSpec, init: InitSpec, inputs: ArrayLike, labels: ArrayLike, *, n_networks: int, seed: int,
+    spec: MLPSpec,
+    init: InitSpec,
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    n_networks: int,
+    seed: int,
     progress: bool | None = None,
-) -> ClassGradients:  # fmt: skip
+) -> ClassGradients:
     """Backpropagate the cross-entropy of each input in `n_networks` random networks of dense weights (float64).
 
     inputs: (n, ...) with spec.input_size features.  labels: (n,), whole numbers below spec.n_classes.

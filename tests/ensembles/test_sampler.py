@@ -7,7 +7,15 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from igbrepro.ensembles import DenseSampler, GramSampler, NormalStream, gaussian_inputs, simulate
+from igbrepro.ensembles import (
+    DenseSampler,
+    GramSampler,
+    Measure,
+    NormalStream,
+    Sampling,
+    gaussian_inputs,
+    simulate,
+)
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec, build
 
@@ -118,9 +126,9 @@ CASES = {
 def test_gram_and_dense_networks_have_one_law(case):
     spec, init = CASES[case]
     x = gaussian_inputs(10, spec.input_size, seed=3, correlation=0.3, norm2=np.linspace(0.5, 2, 10))
-    options = {"n_networks": 700, "n_heads": 1, "keep_layers": [spec.depth], "keep_nodes": 2}
-    gram = node_statistics(simulate(spec, init, x, seed=5, method="gram", **options))
-    dense = node_statistics(simulate(spec, init, x, seed=6, method="dense", **options))
+    options = {"n_networks": 700, "measure": Measure(n_heads=1, keep_layers=[spec.depth], keep_nodes=2)}
+    gram = node_statistics(simulate(spec, init, x, seed=5, **options))
+    dense = node_statistics(simulate(spec, init, x, seed=6, sampling=Sampling("dense"), **options))
     p = {name: ks_2samp(gram[name], dense[name]).pvalue for name in gram}
     assert min(p.values()) > 1e-3 / len(p), p
 
@@ -129,7 +137,8 @@ def test_dense_networks_are_the_torch_models():
     """The reference itself against an independent build: the modules that are trained."""
     spec, init = CASES["ordered"]
     x = gaussian_inputs(10, spec.input_size, seed=3, correlation=0.3)
-    result = simulate(spec, init, x, n_networks=700, seed=5, method="dense", n_heads=1, keep_layers=[3])
+    options = {"measure": Measure(n_heads=1, keep_layers=[3]), "sampling": Sampling("dense")}
+    result = simulate(spec, init, x, n_networks=700, seed=5, **options)
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         batch = torch.tensor(x, dtype=torch.float32)

@@ -5,11 +5,13 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from igbrepro.ensembles import gaussian_inputs, layer_statistics, simulate
+from igbrepro.ensembles import Measure, Sampling, gaussian_inputs, layer_statistics, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
-from igbrepro.networks import MLPSpec
+from igbrepro.networks import CNNSpec, MLPSpec
 from igbrepro.theory import MeanField
+
+ONE_HEAD = Measure(n_heads=1)
 
 
 def net(activation, depth, width, features=16, n_classes=2):
@@ -78,10 +80,9 @@ def test_pair_correlation_keeps_its_digits_next_to_one(angle):
 def test_estimators_are_unbiased_at_every_number_of_inputs(method):
     """Independent inputs, mean square 1: sigma_y2 = sigma_w2 and sigma_mu2 = sigma_b2 in the first layer, for any n."""
     for n in (2, 20):
-        result = simulate(
-            net("tanh", 1, 40), InitSpec(1.5, 0.3), lambda rng, n=n: gaussian_inputs(n, 16, rng),
-            n_networks=400, seed=n, method=method, n_heads=1,
-        )  # fmt: skip
+        options = {"n_networks": 400, "measure": ONE_HEAD, "sampling": Sampling(method)}
+        fresh = lambda rng, n=n: gaussian_inputs(n, 16, rng)  # noqa: E731
+        result = simulate(net("tanh", 1, 40), InitSpec(1.5, 0.3), fresh, seed=n, **options)
         assert_agrees(result.sigma_y2[:, 0], 1.5, resolution=0.03)
         assert_agrees(result.sigma_mu2[:, 0], 0.3, resolution=0.2)
 
@@ -90,7 +91,7 @@ def test_c_is_the_mean_pair_covariance_over_the_mean_variance_by_algebra():
     """An identity at any width and number of inputs: it tests the code, not the theorem."""
     spec, kept = net("relu", 3, 12), range(4)
     x = gaussian_inputs(5, 16, seed=2, correlation=0.2, norm2=np.arange(1.0, 6.0))
-    result = simulate(spec, InitSpec(2.0, 0.1), x, n_networks=4, seed=1, n_heads=1, keep_layers=kept)
+    result = simulate(spec, InitSpec(2.0, 0.1), x, n_networks=4, seed=1, measure=Measure(n_heads=1, keep_layers=kept))
     for layer in kept:
         snapshot, i, j = result.snapshots[layer], *np.triu_indices(5, 1)
         variances = np.diagonal(snapshot.covariance, axis1=1, axis2=2)
@@ -121,7 +122,7 @@ def test_shallow_layers_are_those_of_the_theory(case):
     """Unbiased at any width for the first two layers; after that a bias of order 1/width, here below the error."""
     activation, init, correlation = SHALLOW[case]
     spec, x = net(activation, 3, 600, features=32), gaussian_inputs(12, 32, 0, correlation=correlation, exact=True)
-    result = simulate(spec, init, x, n_networks=200, seed=11, n_heads=1)
+    result = simulate(spec, init, x, n_networks=200, seed=11, measure=ONE_HEAD)
     q0 = init.sigma_w2 + init.sigma_b2
     theory = spec.mean_field(init).trajectory(3, q0=q0, c0=(init.sigma_w2 * correlation + init.sigma_b2) / q0)
     assert_agrees(result.q, theory.q, resolution=0.01)
@@ -135,7 +136,7 @@ def test_each_pair_follows_its_own_norms_and_correlation():
     init, norm2 = InitSpec(1.5, 0.2), np.linspace(0.3, 3, 6)
     x = gaussian_inputs(6, 32, 1, correlation=0.4, norm2=norm2, exact=True)
     spec = net("relu", 1, 400, features=32)
-    result = simulate(spec, init, x, n_networks=400, seed=2, n_heads=1, keep_layers=[1])
+    result = simulate(spec, init, x, n_networks=400, seed=2, measure=Measure(n_heads=1, keep_layers=[1]))
     first = init.sigma_w2 * x @ x.T / 32 + init.sigma_b2
     own = np.diagonal(first)
     wanted = MeanField("relu", sigma_w2=1.5, sigma_b2=0.2).cov_map(own[:, None], own[None, :], first)
@@ -146,7 +147,7 @@ def test_correlations_concentrate_like_one_over_the_root_of_the_width():
     x = gaussian_inputs(30, 64, 0, exact=True)
     widths = (100, 400, 1600)
     spread = [
-        simulate(net("tanh", 4, w, 64), InitSpec(2.5, 0.1), x, n_networks=12, seed=w, n_heads=1).pair_c_std[:, 4]
+        simulate(net("tanh", 4, w, 64), InitSpec(2.5, 0.1), x, n_networks=12, seed=w, measure=ONE_HEAD).pair_c_std[:, 4]
         for w in widths
     ]
     slope = np.polyfit(np.log(widths), [np.log(s).mean() for s in spread], 1)[0]
@@ -164,7 +165,7 @@ def test_gap_to_theory_at_depth_is_one_over_the_width():
     theory = net("relu", 10, 64).mean_field(InitSpec(2.0)).trajectory(10, q0=2.0, c0=0.0)
     gaps = []
     for width, (expected, uncertainty) in expected_k.items():
-        c = simulate(net("relu", 10, width), InitSpec(2.0), x, n_networks=300, seed=width, n_heads=1).c[:, 10]
+        c = simulate(net("relu", 10, width), InitSpec(2.0), x, n_networks=300, seed=width, measure=ONE_HEAD).c[:, 10]
         gaps.append(1 - c.mean() / theory.c[10])
         error = np.hypot(width * standard_error(c) / theory.c[10], uncertainty)
         assert error < 0.35 * expected, f"too noisy to decide: K = {width * gaps[-1]:.2f} +- {error:.2f}"
@@ -180,7 +181,7 @@ def test_ordered_phase_falls_at_the_rate_chi_down_to_the_last_digit(activation, 
     layers = np.flatnonzero(theory.one_minus_c > 1e-28)
     assert theory.one_minus_c[layers[-1]] < 1e-27
     x = gaussian_inputs(8, 64, 0, exact=True)
-    measured = np.log(simulate(spec, init, x, n_networks=16, seed=1, n_heads=1).one_minus_c[:, layers])
+    measured = np.log(simulate(spec, init, x, n_networks=16, seed=1, measure=ONE_HEAD).one_minus_c[:, layers])
     wanted = np.log(theory.one_minus_c[layers])
     error = standard_error(measured)
     assert error.max() < 0.1, f"too noisy to decide: {error.max()}"
@@ -196,7 +197,8 @@ def test_class_fraction_of_two_classes_scatters_as_the_arcsine_law_says():
     n, c0, init = 25, 0.7, InitSpec(1.5, 0.3)
     x = gaussian_inputs(n, 32, 0, correlation=c0, exact=True)
     spec = net("tanh", 1, 600, features=32)
-    result = simulate(spec, init, x, n_networks=30, seed=1, n_heads=300, heads_at_every_layer=True)
+    measure = Measure(n_heads=300, heads_at_every_layer=True)
+    result = simulate(spec, init, x, n_networks=30, seed=1, measure=measure)
     c = (1.5 * c0 + 0.3) / 1.8
     squares = (result.layer_class_fractions[:, 0, :, 0] - 0.5) ** 2
     assert_agrees(squares.mean(1), 1 / (4 * n) + (1 - 1 / n) * np.arcsin(c) / (2 * np.pi), resolution=0.02)
@@ -207,7 +209,7 @@ def test_max_fraction_of_a_wide_network_is_that_of_its_gamma():
     init, depth = InitSpec(2.5, 0.1), 6
     spec = net("tanh", depth, 500, features=500)
     x = gaussian_inputs(400, 500, 0, exact=True)
-    result = simulate(spec, init, x, n_networks=8, seed=1, n_heads=250)
+    result = simulate(spec, init, x, n_networks=8, seed=1, measure=Measure(n_heads=250))
     theory = spec.mean_field(init).trajectory(depth, q0=2.6, c0=0.1 / 2.6)
     wanted = 0.5 + np.arcsin(np.sqrt(theory.c[depth])) / np.pi
     assert result.max_fraction[:, -1].mean() == pytest.approx(wanted, abs=0.012)
@@ -217,17 +219,8 @@ def test_max_fraction_of_a_wide_network_is_that_of_its_gamma():
 def test_class_fractions_are_the_argmax_of_the_logits():
     spec = net("relu", 2, 30, n_classes=3)
     x = gaussian_inputs(11, 16, 0)
-    result = simulate(
-        spec,
-        InitSpec(2.0),
-        x,
-        n_networks=3,
-        seed=1,
-        n_heads=10,
-        heads_at_every_layer=True,
-        keep_layers=[1, 2],
-        keep_nodes=30,
-    )
+    measure = Measure(n_heads=10, heads_at_every_layer=True, keep_layers=[1, 2], keep_nodes=30)
+    result = simulate(spec, InitSpec(2.0), x, n_networks=3, seed=1, measure=measure)
     assert result.class_fractions.shape == (3, 10, 3) and result.layer_class_fractions.shape == (3, 3, 10, 3)
     for layer in (1, 2):
         heads = result.snapshots[layer].preactivations.reshape(3, 10, 3, 11)
@@ -239,9 +232,8 @@ def test_class_fractions_are_the_argmax_of_the_logits():
 
 def test_more_heads_than_nodes_widen_the_last_layer_only():
     spec = net("tanh", 2, 10)
-    result = simulate(
-        spec, InitSpec(2.0, 0.1), gaussian_inputs(5, 16, 0), n_networks=2, seed=1, n_heads=50, keep_layers=[1, 2]
-    )
+    measure = Measure(n_heads=50, keep_layers=[1, 2])
+    result = simulate(spec, InitSpec(2.0, 0.1), gaussian_inputs(5, 16, 0), n_networks=2, seed=1, measure=measure)
     assert result.class_fractions.shape == (2, 50, 2)
     assert [result.snapshots[layer].node_mean.shape[1] for layer in (1, 2)] == [10, 100]
 
@@ -249,9 +241,12 @@ def test_more_heads_than_nodes_widen_the_last_layer_only():
 # Seeds, devices, and what happens at the ends of the range
 
 
-def run(n_networks=3, seed=4, **options):
-    inputs = options.pop("inputs", gaussian_inputs(6, 16, 0))
-    return simulate(net("tanh", 3, 20), InitSpec(1.5, 0.1), inputs, n_networks=n_networks, seed=seed, **options)
+def run(n_networks=3, seed=4, inputs=None, progress=None, spec=None, **settings):
+    """A small ensemble; settings: fields of Sampling and of Measure."""
+    inputs = gaussian_inputs(6, 16, 0) if inputs is None else inputs
+    sampling = Sampling(**{name: settings.pop(name) for name in ("method", "device", "dtype") if name in settings})
+    options = {"measure": Measure(**settings), "sampling": sampling, "progress": progress}
+    return simulate(spec or net("tanh", 3, 20), InitSpec(1.5, 0.1), inputs, n_networks=n_networks, seed=seed, **options)
 
 
 @pytest.mark.parametrize("method", ["gram", "dense"])
@@ -302,8 +297,8 @@ def test_a_signal_that_overflows_is_infinite_from_there_on(method):
         gaussian_inputs(4, 16, 0),
         n_networks=2,
         seed=0,
-        method=method,
-        keep_layers=[60],
+        measure=Measure(keep_layers=[60]),
+        sampling=Sampling(method),
     )
     finite = np.isfinite(result.q)
     assert finite[:, :30].all() and not finite[:, 50:].any()
@@ -325,7 +320,7 @@ def test_inputs_that_became_one_have_infinite_gamma(method):
 
 def test_dead_networks_have_no_gamma_and_are_left_out_of_the_table():
     spec = net("relu", 12, 2)
-    result = simulate(spec, InitSpec(2.0), gaussian_inputs(4, 16, 0), n_networks=40, seed=0, n_heads=1)
+    result = simulate(spec, InitSpec(2.0), gaussian_inputs(4, 16, 0), n_networks=40, seed=0, measure=ONE_HEAD)
     dead = result.q[:, -1] == 0
     assert 5 < dead.sum() < 40
     table = result.summary("gamma").set_index("layer")
@@ -363,7 +358,9 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys):
         ({"n_heads": 11, "heads_at_every_layer": True}, "n_heads=11.*n_heads <= 10"),
         ({"keep_layers": [4]}, "keep_layers=.*0 to depth=3"),
         ({"keep_layers": [1], "keep_nodes": 0}, "keep_nodes=0"),
+        ({"keep_layers": 1}, r"keep_layers=1: need a list of numbers, such as \[1\]"),
         ({"quantile_levels": [0.5, 1.5]}, "quantile_levels"),
+        ({"spec": CNNSpec("tanh", 2, 4)}, r"spec=CNNSpec\(.*need an MLPSpec"),
         ({"dtype": "float16"}, "dtype='float16'"),
         ({"device": "abacus"}, "device='abacus'"),
         ({"inputs": np.zeros((6, 15))}, r"inputs: shape \(6, 15\), need \(n, 16\)"),

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.ensembles import Measure, gaussian_inputs, simulate
 from igbrepro.figures import PHASE_COLORS
 from igbrepro.figures import phases as phase_figures
 from igbrepro.initialization import InitSpec
@@ -59,10 +59,8 @@ def test_the_overview_draws_theory_and_networks_of_each_phase():
     spec = MLPSpec("tanh", depth=6, width=30, input_shape=(20,))
     inputs = gaussian_inputs(10, 20, 1, exact=True)
     places = {Phase.ORDERED: InitSpec(1.59, 0.1), Phase.NEUTRALITY: InitSpec(4.97, 0.1)}
-    results = {
-        phase: simulate(spec, at, inputs, n_networks=3, seed=1, n_heads=5, heads_at_every_layer=True)
-        for phase, at in places.items()
-    }
+    measure = Measure(n_heads=5, heads_at_every_layer=True)
+    results = {phase: simulate(spec, at, inputs, n_networks=3, seed=1, measure=measure) for phase, at in places.items()}
     fig = phase_figures.overview(results, every=2, size=10)
     plane, depth = fig.axes
     theory = depth.lines[0].get_ydata()

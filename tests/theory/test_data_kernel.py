@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.ensembles import Measure, gaussian_inputs, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
@@ -39,7 +39,8 @@ def test_equal_norms_and_correlations_give_back_the_trajectory_and_the_theorem()
 def test_data_averages_of_finite_networks_with_unequal_inputs():
     x = gaussian_inputs(30, 60, seed=1, correlation=0.4, norm2=np.linspace(0.3, 2.0, 30))
     spec, init = MLPSpec("relu", 3, 400, input_shape=(60,)), InitSpec(2.0)
-    found = simulate(spec, init, x, n_networks=60, seed=2, n_heads=200, heads_at_every_layer=True, keep_layers=[1])
+    measure = Measure(n_heads=200, heads_at_every_layer=True, keep_layers=[1])
+    found = simulate(spec, init, x, n_networks=60, seed=2, measure=measure)
     want = data_kernel(spec.mean_field(init), x, 3)
     for name in ("q", "sigma_mu2", "sigma_y2"):
         table = found.summary(name)

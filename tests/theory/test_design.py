@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.ensembles import Measure, gaussian_inputs, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
@@ -165,7 +165,7 @@ def test_simulated_networks_have_the_gamma_that_was_designed(activation, gammas,
     for gamma in gammas:
         made = design(activation, depth, gamma, norm2=1.5, input_correlation=rho)
         spec, init = MLPSpec(activation, depth, width, input_shape=(30,)), InitSpec(made.sigma_w2, made.sigma_b2)
-        result = simulate(spec, init, inputs, n_networks=600, seed=2, n_heads=100)
+        result = simulate(spec, init, inputs, n_networks=600, seed=2, measure=Measure(n_heads=100))
         q0 = 1.5 * init.sigma_w2 + init.sigma_b2
         gap = width_gap(spec.mean_field(init), depth, q0, (1.5 * rho * init.sigma_w2 + init.sigma_b2) / q0, n)
         found = result.summary("one_minus_c").iloc[-1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from igbrepro.ensembles import gaussian_inputs, simulate
+from igbrepro.ensembles import Measure, gaussian_inputs, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
@@ -48,7 +48,8 @@ def test_scale_does_not_matter_to_relu():
 def test_simulated_networks_miss_infinite_width_by_as_much(name, init, depth):
     spec, n, q0 = MLPSpec(name, depth=depth, width=100, input_shape=(20,)), 6, init.sigma_w2 + init.sigma_b2
     start = {"q0": q0, "c0": init.sigma_b2 / q0}
-    result = simulate(spec, init, gaussian_inputs(n, 20, seed=1, exact=True), n_networks=250, seed=5, n_heads=1)
+    x = gaussian_inputs(n, 20, seed=1, exact=True)
+    result = simulate(spec, init, x, n_networks=250, seed=5, measure=Measure(n_heads=1))
     table, path = result.summary("one_minus_c"), spec.mean_field(init).trajectory(depth, **start)
     predicted = width_gap(spec.mean_field(init), depth, **start, n_inputs=n).gamma
     measured, error = 100 * (table["mean"] - path.one_minus_c), 100 * table["std_error"]
