@@ -3,6 +3,7 @@
 from igbrepro.modules.activations import ActivationLayer, torch_activation
 from igbrepro.modules.blocks import NoSkipBlock, ResidualBlock, Scale
 from igbrepro.modules.pools import PoolLayer, WindowPool, torch_pool
+from igbrepro.modules.stacked import StackedMLP
 
 __all__ = [
     "ActivationLayer",
@@ -10,6 +11,7 @@ __all__ = [
     "PoolLayer",
     "ResidualBlock",
     "Scale",
+    "StackedMLP",
     "WindowPool",
     "torch_activation",
     "torch_pool",

@@ -1,10 +1,10 @@
-"""Networks from one description each, in theory and in torch."""
+"""Networks from one description each, in theory and in torch; only what builds one loads torch."""
 
-from igbrepro.networks.builder import Spec, build
+from igbrepro.networks.builder import build
 from igbrepro.networks.cnn import CNNSpec
 from igbrepro.networks.mlp import MLPSpec, preactivations
 from igbrepro.networks.resnet import ResNetSpec
-from igbrepro.networks.stacked import StackedMLP
+from igbrepro.networks.spec import Spec
 from igbrepro.networks.vit import ViTSpec
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "MLPSpec",
     "ResNetSpec",
     "Spec",
-    "StackedMLP",
     "ViTSpec",
     "build",
     "preactivations",

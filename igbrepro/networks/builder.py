@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import InitSpec, check_init, initialize_, seeded_by
-from igbrepro.networks.cnn import CNNSpec, cnn
-from igbrepro.networks.mlp import MLPSpec, mlp
-from igbrepro.networks.resnet import ResNetSpec, resnet
-from igbrepro.networks.vit import ViTSpec, vit
+from igbrepro.networks.spec import Spec
 
-Architecture = CNNSpec | ResNetSpec | ViTSpec
-Spec = MLPSpec | Architecture
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
-_BUILDERS = {CNNSpec: cnn, ResNetSpec: resnet, ViTSpec: vit}
+    from igbrepro.initialization import InitSpec
 
 
 def build(spec: Spec, init: InitSpec | str = "default", generator: torch.Generator | None = None) -> nn.Module:
@@ -23,15 +19,20 @@ def build(spec: Spec, init: InitSpec | str = "default", generator: torch.Generat
 
     init: draws the parameters by `initialize_`, with numbers from `generator`; "default" leaves what PyTorch and
         torchvision draw, from a seed that `generator` gives (None: from torch's global state).
-    Raises ParameterError for a spec or init of another kind, and as `mlp` does.
+    Raises ParameterError for a spec or init of another kind, and as `spec.module` does.
     """
-    make = mlp if isinstance(spec, MLPSpec) else _BUILDERS.get(type(spec))
-    if make is None:
-        names = ", ".join(kind.__name__ for kind in (MLPSpec, *_BUILDERS))
-        raise ParameterError(f"spec={spec!r}: need one of {names}.")
+    import torch
+
+    from igbrepro.initialization import check_init, initialize_, seeded_by
+
+    if isinstance(spec, type) or not isinstance(spec, Spec):
+        raise ParameterError(
+            f'spec={spec!r}: need the description of a network, such as MLPSpec("tanh", depth=10, width=100): an '
+            "object with activation, n_classes, input_shape, depth and module()."
+        )
     if check_init(init) != "default":
         with torch.device("meta"):  # so that nothing is drawn twice
-            model = make(spec)
+            model = spec.module()
         return initialize_(model.to_empty(device="cpu"), init, generator=generator)
     with seeded_by(generator):
-        return make(spec)
+        return spec.module()

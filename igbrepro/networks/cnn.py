@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from igbrepro.checks import whole
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import InitSpec
-from igbrepro.modules import ActivationLayer, WindowPool
-from igbrepro.networks.checks import check_spec, sequence
+from igbrepro.networks.spec import check_spec, sequence
 from igbrepro.theory import Activation, MeanField, Pool, check_pool
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from igbrepro.initialization import InitSpec
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,11 @@ class CNNSpec:
         object.__setattr__(self, "strides", strides)
         if len(strides) > self.depth:
             raise ParameterError(f"strides={strides}: more of them than depth={self.depth} convolutions.")
-        if check_pool(self.pool) is not None and math.isqrt(self.pool.k) ** 2 != self.pool.k:
-            raise ParameterError(f"pool={self.pool!r}: windows are square, so k must be 4, 9, 16, ...")
-        if self.pool is not None and self.pool.correlation:
-            raise ParameterError(f"pool={self.pool!r}: nodes are as correlated as they are; use correlation=0.")
+        pool = check_pool(self.pool)
+        if pool is not None and math.isqrt(pool.k) ** 2 != pool.k:
+            raise ParameterError(f"pool={pool!r}: windows are square, so k must be 4, 9, 16, ...")
+        if pool is not None and pool.correlation:
+            raise ParameterError(f"pool={pool!r}: nodes are as correlated as they are; use correlation=0.")
         if self.pool_stride not in (1, self.pool_side):
             raise ParameterError(f"pool_stride={self.pool_stride}: need 1, or the window's side {self.pool_side}.")
         if self.pooled is not None:
@@ -76,14 +79,15 @@ class CNNSpec:
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width of h^(1)..h^(depth), and last of what the head reads."""
-        size, found = self.input_shape[1:], []
+        height, width = self.input_shape[1:]
+        size, found = (height, width), []
         for layer in range(1, self.depth + 1):
             if min(size) < self.kernel // 2:
                 raise ParameterError(
                     f"kernel={self.kernel}: layer {layer} reads an image of {size} positions, too small to be "
                     "continued by one period; take a smaller kernel, or fewer strides and pools."
                 )
-            size = tuple(-(-side // self.stride(layer)) for side in size)
+            size = (-(-size[0] // self.stride(layer)), -(-size[1] // self.stride(layer)))
             found.append(size)
             if not self.has_pool(layer):
                 continue
@@ -97,24 +101,27 @@ class CNNSpec:
                         f"pooled={self.pooled}: an image of {size} positions at layer {layer} cannot be divided by "
                         f"pool_stride={self.pool_stride}; pool fewer layers, or take pool_stride=1."
                     )
-                size = tuple(side // self.pool_stride for side in size)
+                size = (size[0] // self.pool_stride, size[1] // self.pool_stride)
         return [*found, size]
 
     def mean_field(self, init: InitSpec) -> MeanField:
         """The infinite-channel theory of a layer, the same as that of a fully connected one (Xiao et al. 2018)."""
         return MeanField(self.activation, sigma_w2=init.sigma_w2, sigma_b2=init.sigma_b2, pool=self.pool)
 
+    def module(self) -> nn.Sequential:
+        """Convolutions, activations and pools in order, a Flatten, and the Linear head."""
+        from torch import nn
 
-def cnn(spec: CNNSpec) -> nn.Sequential:
-    """Convolutions, activations and pools in order, a Flatten, and the Linear head; see CNNSpec."""
-    layers: list[nn.Module] = []
-    channels = spec.input_shape[0]
-    for layer in range(1, spec.depth + 1):
-        kernel, stride = spec.kernel, spec.stride(layer)
-        layers.append(nn.Conv2d(channels, spec.channels, kernel, stride, kernel // 2, padding_mode="circular"))
-        layers.append(ActivationLayer(spec.activation))
-        if spec.has_pool(layer):
-            layers.append(WindowPool(spec.pool, spec.pool_side, spec.pool_stride))
-        channels = spec.channels
-    height, width = spec.sizes[-1]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, spec.n_classes))
+        from igbrepro.modules import ActivationLayer, WindowPool
+
+        layers: list[nn.Module] = []
+        channels = self.input_shape[0]
+        for layer in range(1, self.depth + 1):
+            kernel, stride = self.kernel, self.stride(layer)
+            layers.append(nn.Conv2d(channels, self.channels, kernel, stride, kernel // 2, padding_mode="circular"))
+            layers.append(ActivationLayer(self.activation))
+            if self.pool is not None and self.has_pool(layer):
+                layers.append(WindowPool(self.pool, self.pool_side, self.pool_stride))
+            channels = self.channels
+        height, width = self.sizes[-1]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, self.n_classes))

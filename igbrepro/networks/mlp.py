@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor, nn
 
 from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import InitSpec
-from igbrepro.modules import ActivationLayer, PoolLayer, ResidualBlock
 from igbrepro.theory import Activation, MeanField, Pool, Trajectory, check_pool, get_activation
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from igbrepro.initialization import InitSpec
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,9 @@ class MLPSpec:
         if not isinstance(self.input_shape, Sequence) or not self.input_shape:
             raise ParameterError(f"input_shape={self.input_shape!r}: need a tuple of sizes, such as (784,).")
         object.__setattr__(self, "input_shape", tuple(whole("input_shape", size, 1) for size in self.input_shape))
-        if check_pool(self.pool) is not None and self.width % self.pool.k:
-            raise ParameterError(f"width={self.width!r}: need a multiple of the pool's k={self.pool.k}.")
+        pool = check_pool(self.pool)
+        if pool is not None and self.width % pool.k:
+            raise ParameterError(f"width={self.width!r}: need a multiple of the pool's k={pool.k}.")
         if self.residual is not None:
             object.__setattr__(self, "residual", finite("residual", self.residual, 0, open_low=True).item())
 
@@ -83,33 +87,42 @@ class MLPSpec:
         parts = zip((body.q, body.one_minus_c, body.chi), (last.q, last.one_minus_c, last.chi), strict=True)
         return Trajectory(*(np.concatenate([along, end[1:]]) for along, end in parts))
 
+    def module(self) -> nn.Sequential:
+        """Flatten, a Linear layer, then for each hidden layer its activation, its pool if it has one, and the next
+        Linear layer; those of a residual network inside a ResidualBlock, but for the head.
 
-def mlp(spec: MLPSpec) -> nn.Sequential:
-    """The fully connected network: flatten, a Linear layer, then for each hidden layer its activation, its pool if it
-    has one, and the next Linear layer; those of a residual network inside a ResidualBlock, but for the head.
+        The outputs of its Linear and ResidualBlock modules, in order, are h^(1)..h^(depth+1).
+        Raises ParameterError for a pool of correlated nodes, which independent weights cannot make.
+        """
+        from torch import nn
 
-    The outputs of its Linear and ResidualBlock modules, in order, are h^(1)..h^(depth+1).
-    Raises ParameterError for a pool of correlated nodes, which independent weights cannot make.
-    """
-    if spec.pool is not None and spec.pool.correlation:
-        raise ParameterError(f"pool={spec.pool!r}: nodes of independent weights are independent; use correlation=0.")
+        from igbrepro.modules import ActivationLayer, PoolLayer, ResidualBlock
 
-    def layer(fan_out: int) -> list[nn.Module]:
-        pool = [] if spec.pool is None else [PoolLayer(spec.pool)]
-        return [ActivationLayer(spec.activation), *pool, nn.Linear(spec.fan_in, fan_out)]
+        if self.pool is not None and self.pool.correlation:
+            raise ParameterError(
+                f"pool={self.pool!r}: nodes of independent weights are independent; use correlation=0."
+            )
 
-    hidden = [layer(spec.width) for _ in range(spec.depth - 1)]
-    if spec.residual is None:
-        blocks = [module for modules in hidden for module in modules]
-    else:
-        blocks = [ResidualBlock(spec.residual, *modules) for modules in hidden]
-    return nn.Sequential(nn.Flatten(), nn.Linear(spec.input_size, spec.width), *blocks, *layer(spec.n_classes))
+        def layer(fan_out: int) -> list[nn.Module]:
+            pool = [] if self.pool is None else [PoolLayer(self.pool)]
+            return [ActivationLayer(self.activation), *pool, nn.Linear(self.fan_in, fan_out)]
+
+        hidden = [layer(self.width) for _ in range(self.depth - 1)]
+        if self.residual is None:
+            blocks = [module for modules in hidden for module in modules]
+        else:
+            blocks = [ResidualBlock(self.residual, *modules) for modules in hidden]
+        return nn.Sequential(nn.Flatten(), nn.Linear(self.input_size, self.width), *blocks, *layer(self.n_classes))
 
 
-def preactivations(model: nn.Sequential, x: Tensor) -> list[Tensor]:
-    """h^(1)..h^(depth+1) of the inputs x (n, ...), the last the logits, for a model made by `mlp`."""
+def preactivations(model: nn.Module, x: Tensor) -> list[Tensor]:
+    """h^(1)..h^(depth+1) of the inputs x (n, ...), the last the logits, for a model that `build` made of an MLPSpec."""
+    from torch import nn
+
+    from igbrepro.modules import ResidualBlock
+
     found = []
-    for module in model:
+    for module in model.children():
         x = module(x)
         if isinstance(module, nn.Linear | ResidualBlock):
             found.append(x)

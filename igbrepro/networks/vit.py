@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import nn
-from torchvision.models.vision_transformer import VisionTransformer
+from typing import TYPE_CHECKING, Any
 
 from igbrepro.errors import ParameterError
-from igbrepro.modules import ActivationLayer, NoSkipBlock
-from igbrepro.networks.checks import check_spec
+from igbrepro.networks.spec import check_spec
 from igbrepro.theory import Activation, critical_sigma_w2
+
+if TYPE_CHECKING:
+    from torchvision.models.vision_transformer import VisionTransformer
 
 
 @dataclass(frozen=True)
@@ -44,32 +44,38 @@ class ViTSpec:
         if height != width or height % self.patch:
             raise ParameterError(f"input_shape={self.input_shape}: need a square that patch={self.patch} divides.")
 
+    def module(self) -> VisionTransformer:
+        """torchvision's VisionTransformer with the parts described here.
 
-def vit(spec: ViTSpec) -> VisionTransformer:
-    """torchvision's VisionTransformer with the parts of `spec`.
+        Layers fed by no activation get gain = (critical sigma_w2 of the linear activation, 1) / (that of the activation
+        at sigma_b2 = 0), so that one sigma_w2_ratio means one ratio in every layer.
+        """
+        from torch import nn
+        from torchvision.models.vision_transformer import VisionTransformer
 
-    Layers fed by no activation get gain = (critical sigma_w2 of the linear activation, 1) / (that of the activation at
-    sigma_b2 = 0), so that one sigma_w2_ratio means one ratio in every layer.
-    """
-    channels, side, _ = spec.input_shape
-    model = VisionTransformer(
-        side,
-        spec.patch,
-        spec.depth,
-        spec.heads,
-        spec.width,
-        spec.mlp_ratio * spec.width,
-        num_classes=spec.n_classes,
-        norm_layer=nn.LayerNorm if spec.norm else lambda width: nn.Identity(),
-    )
-    if channels != 3:
-        model.conv_proj = nn.Conv2d(channels, spec.width, spec.patch, spec.patch)
-    gain = 1 / float(critical_sigma_w2(spec.activation, sigma_b2=0.0))
-    for block in model.encoder.layers:
-        if not spec.residual:
-            block.__class__ = NoSkipBlock
-        block.mlp[1] = ActivationLayer(spec.activation)
-        for module in (block.self_attention, block.self_attention.out_proj, block.mlp[0]):
-            module.gain = gain
-    model.heads.head.gain = gain
-    return model
+        from igbrepro.modules import ActivationLayer, NoSkipBlock
+
+        channels, side, _ = self.input_shape
+        model = VisionTransformer(
+            side,
+            self.patch,
+            self.depth,
+            self.heads,
+            self.width,
+            self.mlp_ratio * self.width,
+            num_classes=self.n_classes,
+            norm_layer=nn.LayerNorm if self.norm else lambda width: nn.Identity(),
+        )
+        if channels != 3:
+            model.conv_proj = nn.Conv2d(channels, self.width, self.patch, self.patch)
+        gain = 1 / float(critical_sigma_w2(self.activation, sigma_b2=0.0))
+        blocks: list[Any] = list(model.encoder.layers)
+        for block in blocks:
+            if not self.residual:
+                block.__class__ = NoSkipBlock
+            block.mlp[1] = ActivationLayer(self.activation)
+            for module in (block.self_attention, block.self_attention.out_proj, block.mlp[0]):
+                module.gain = gain
+        head: Any = model.heads.head
+        head.gain = gain
+        return model

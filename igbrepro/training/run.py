@@ -25,7 +25,8 @@ from torch.nn import functional as F
 from igbrepro.data import Dataset, balanced_indices
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec, check_init
-from igbrepro.networks import Spec, StackedMLP, build
+from igbrepro.modules import StackedMLP
+from igbrepro.networks import Spec, build
 from igbrepro.probes import batch_statistics
 from igbrepro.training import metrics
 

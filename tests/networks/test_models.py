@@ -9,6 +9,7 @@ from torch import nn
 from igbrepro import networks as models
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
+from igbrepro.modules import StackedMLP
 from igbrepro.modules import activations as layers
 from igbrepro.networks import MLPSpec
 from igbrepro.theory import ERF, GELU, LEAKY_RELU, LINEAR, RELU, TANH, Activation
@@ -83,8 +84,8 @@ def test_a_stack_is_its_networks_side_by_side():
     networks = [models.build(spec, InitSpec(2.0, 0.1), torch.Generator().manual_seed(seed)) for seed in range(3)]
     x = torch.randn(3, 5, 2, 3)
     want = torch.stack([network(one) for network, one in zip(networks, x, strict=True)])
-    torch.testing.assert_close(models.StackedMLP(networks)(x), want)
-    assert sum(p.numel() for p in models.StackedMLP(networks).parameters()) == 3 * sum(
+    torch.testing.assert_close(StackedMLP(networks)(x), want)
+    assert sum(p.numel() for p in StackedMLP(networks).parameters()) == 3 * sum(
         p.numel() for p in networks[0].parameters()
     )
 

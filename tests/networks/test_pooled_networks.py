@@ -8,11 +8,11 @@ import torch
 from scipy.stats import ks_2samp
 from torch import nn
 
-from igbrepro.ensembles import gaussian_inputs, gradient_profile, simulate
+from igbrepro.ensembles import Measure, Sampling, gaussian_inputs, gradient_profile, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec, initialize_
-from igbrepro.modules import ResidualBlock
-from igbrepro.networks import MLPSpec, StackedMLP, build, preactivations
+from igbrepro.modules import ResidualBlock, StackedMLP
+from igbrepro.networks import MLPSpec, build, preactivations
 from igbrepro.theory import AveragePool, MaxPool, MeanField, mean_class_errors
 from notebooks.ch09_gradients.lab import class_gradients
 
@@ -31,9 +31,8 @@ INIT = InitSpec(1.6, 0.1)
 
 
 def ensemble(spec, method="gram", n_networks=60, seed=1, **more):
-    return simulate(
-        spec, INIT, INPUTS, n_networks=n_networks, seed=seed, method=method, n_heads=20, progress=False, **more
-    )
+    options = {"measure": Measure(n_heads=20, **more), "sampling": Sampling(method), "progress": False}
+    return simulate(spec, INIT, INPUTS, n_networks=n_networks, seed=seed, **options)
 
 
 @EACH

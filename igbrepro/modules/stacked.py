@@ -1,4 +1,4 @@
-"""Several networks of one description as one batched module."""
+"""Several fully connected networks of one description as one batched module."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from igbrepro.errors import ParameterError
-from igbrepro.modules import ActivationLayer, PoolLayer, ResidualBlock
+from igbrepro.modules.activations import ActivationLayer
+from igbrepro.modules.blocks import ResidualBlock
+from igbrepro.modules.pools import PoolLayer
 
 
 class StackedMLP(nn.Module):
-    """Several networks of one spec, made by `build`, as one module with a leading axis for the network.
+    """Several networks of one MLPSpec, made by `build`, as one module with a leading axis for the network.
 
     Maps (n_networks, n, *input_shape) to logits (n_networks, n, n_classes), copying the models' parameters:
     weights[l] (n_networks, fan_in, fan_out), biases[l] (n_networks, 1, fan_out).
