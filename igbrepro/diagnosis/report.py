@@ -25,7 +25,7 @@ from igbrepro.diagnosis.advice import DEPTH_SCALES, LeftOut, advise
 from igbrepro.errors import ParameterError
 from igbrepro.figures import PHASE_COLORS, panels
 from igbrepro.initialization import edge_of_chaos, residual_factors
-from igbrepro.probes import Node, Trace, batch_of, fresh_norms, signal, trace, undisturbed
+from igbrepro.probes import Node, Trace, batch_of, norms_by_batch, signal, trace, undisturbed
 from igbrepro.theory import Phase
 
 BATCH_NORM_GROWTH = math.log(math.pi / (math.pi - 1))  # of squared gradients, a normalised ReLU layer; Yang et al. 2019
@@ -139,9 +139,8 @@ def diagnose(
     Raises ParameterError for inputs or outputs of another form, or a model whose output does not depend on its inputs.
     """
     x = batch_of(inputs, model)
-    by_batch = model if model.training else fresh_norms(model)
     kept: list[tuple[Node, Tensor]] = []
-    with undisturbed(model, by_batch):
+    with undisturbed(model, norms_by_batch(model)):
         torch.manual_seed(seed)
         outline, _ = trace(model, x[:2])
         trunk = {node.index: node.kind for node in _stages(outline)}

@@ -20,12 +20,11 @@ from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
 from igbrepro.errors import ParameterError
-from igbrepro.probes import undisturbed
+from igbrepro.probes import batch_of, last_layer, undisturbed
 
 Model = TypeVar("Model", bound=nn.Module)
 Array = NDArray[np.float64]
 
-HEADS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TOLERANCE = 1e-4  # of a logit, relative to the largest one and the shift; more for dtypes of fewer digits
 COOLING, COOLINGS = 4.0, 20  # steps of temperature from the spread of the logits towards 0
 
@@ -83,32 +82,14 @@ class _Head:
     """The last layer of a model, its logits (n, n_classes) on given inputs, and how to shift them."""
 
     def __init__(self, model: nn.Module, inputs: ArrayLike | Tensor) -> None:
-        first = next(model.parameters(), None)
-        if first is None:
-            raise ParameterError("model: has no parameters, so no last layer.")
-        x = inputs.detach() if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
-        x = x.to(first.device, first.dtype) if x.is_floating_point() else x.to(first.device)
-        if x.ndim < 2 or len(x) < 2:
-            raise ParameterError(f"inputs: shape {tuple(x.shape)}; need (n, ...) with n >= 2 inputs.")
+        x = batch_of(inputs, model)
         self._model, self._inputs = model, x
-        called: list[tuple[str, nn.Module]] = []
-        hooks = [
-            module.register_forward_hook(lambda module, *_, name=name: called.append((name, module)))
-            for name, module in model.named_modules()
-            if isinstance(module, HEADS)
-        ]
-        try:
-            self.logits = self._run()
-        finally:
-            for hook in hooks:
-                hook.remove()
-        if not called:
-            raise ParameterError("model: runs no Linear or convolutional layer, so it has no last one to shift.")
-        name, layer = called[-1]
+        self.logits = self._run()
+        name, layer = last_layer(model, x)
         self.name = (
             f"the last layer {name!r} ({type(layer).__name__})" if name else f"the model ({type(layer).__name__})"
         )
-        if layer.bias is None:
+        if not isinstance(layer.bias, Tensor):
             raise ParameterError(f"model: {self.name} has no bias to shift; build it with bias=True.")
         if layer.bias.shape != self.logits.shape[1:]:
             raise ParameterError(
@@ -119,13 +100,12 @@ class _Head:
 
     def shift(self, by: Array) -> Array:
         """Add `by` (n_classes,) to the bias and return the new logits; the old bias stays if they do not follow."""
-        after = None
         self.bias.copy_(self._before + torch.as_tensor(by).to(self._before))
         try:
             after = self._run()
-        finally:
-            if after is None:
-                self.restore()
+        except BaseException:
+            self.restore()
+            raise
         size = max(np.abs(self.logits).max(), np.abs(by).max(), float(self._before.abs().max()))
         allowed = max(TOLERANCE, 8 * torch.finfo(self._before.dtype).eps) * size
         miss = np.abs(after - self.logits - by).max()
@@ -184,12 +164,12 @@ def _probability_shift(logits: Array, shares: Array, temperature: float = 1.0, s
         return float(logsumexp(y + b, axis=1).mean() - shares @ b), softmax(y + b, axis=1).mean(0) - shares
 
     def curvature(b: Array, v: Array) -> Array:
-        p = softmax(y + b, axis=1)
+        p: Array = softmax(y + b, axis=1)
         return (p * v).mean(0) - (p * (p @ v)[:, None]).mean(0)
 
     b = np.zeros(len(shares)) if start is None else start / temperature
-    b = minimize(height, b, jac=True, hessp=curvature, method="trust-ncg", options={"gtol": 1e-9, "maxiter": 500}).x
-    return temperature * (b - b.mean())
+    found = minimize(height, b, jac=True, hessp=curvature, method="trust-ncg", options={"gtol": 1e-9, "maxiter": 500})
+    return temperature * (found.x - found.x.mean())
 
 
 def _guess_shift(logits: Array, shares: Array) -> Array:

@@ -15,7 +15,8 @@ from torchvision.models.vision_transformer import EncoderBlock
 
 from igbrepro.errors import ParameterError
 from igbrepro.modules import ResidualBlock
-from igbrepro.probes.modes import batch_statistics, evaluating
+from igbrepro.probes.modes import batch_of, norms_by_batch, undisturbed
+from igbrepro.probes.recording import recording
 
 BLOCKS = (ResidualBlock, BasicBlock, Bottleneck, EncoderBlock)  # read as a whole, at their outputs
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -36,7 +37,8 @@ def layer_table(
     """Signals and gradients after every stage of a model, one row each, in the order in which they are computed.
 
     inputs: (n, ...), n >= 2, on which the model runs once.  Every value of a stage's output is a node, whatever its
-    channel and position.  Batch normalisation uses the statistics of these inputs.  The model is left as it was.
+    channel and position.  Batch normalisation uses the statistics of these inputs in training mode, and in eval mode
+    where it has none of its own (`norms_by_batch`).  The model is left as it was.
     Columns:
         layer, kind: name and class of the module.
         q: mean square of a node.  sigma_mu2, sigma_y2, gamma: unbiased, over inputs and nodes.
@@ -47,30 +49,13 @@ def layer_table(
             cross-entropy.
     Raises ParameterError for fewer than two inputs, or a model without such stages.
     """
-    first = next(model.parameters(), None)
     found = list(stages(model))
-    if first is None or not found:
+    if not found:
         raise ParameterError("model: has no linear or convolutional layer to look at.")
-    x = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs)
-    x = x.detach().to(first.device, first.dtype)
-    if len(x) < 2:
-        raise ParameterError(f"inputs: {len(x)} of them; a variance over inputs needs 2 or more.")
-    outputs: list[tuple[str, nn.Module, Tensor]] = []
-
-    def keep(name: str, module: nn.Module, out: Tensor) -> Tensor:
-        outputs.append((name, module, out))
-        return out.clone()  # for what comes after, which may work in place
-
-    hooks = [
-        module.register_forward_hook(lambda module, _, out, name=name: keep(name, module, out))
-        for name, module in found
-    ]
-    try:
-        with evaluating(model), batch_statistics(model), torch.enable_grad():
-            logits = model(x.requires_grad_())
-    finally:
-        for hook in hooks:
-            hook.remove()
+    x = batch_of(inputs, model)
+    with undisturbed(model, norms_by_batch(model)), torch.enable_grad(), recording(found) as calls:
+        logits = model(x.requires_grad_() if x.is_floating_point() else x)
+    outputs = [(name, module, out) for name, module, _, out in calls]
     weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed)).to(logits)
     signals = [out for _, _, out in outputs]
     gradients = torch.autograd.grad((weights * logits).sum(), signals, retain_graph=labels is not None)
@@ -105,6 +90,9 @@ def signal(h: Tensor) -> dict[str, float]:
     sigma_mu2 = float(h.mean(0).square().mean(dtype=torch.float64)) - sigma_y2 / len(h)
     apart = float((h / lengths.clamp_min(torch.finfo(h.dtype).tiny)[:, None]).var(0).sum(dtype=torch.float64))
     return {
-        "q": float(lengths.double().square().sum()) / h.numel(), "c": 1 - apart if lengths.any() else 0.0,
-        "gamma": np.inf if sigma_y2 == 0 else sigma_mu2 / sigma_y2, "sigma_mu2": sigma_mu2, "sigma_y2": sigma_y2,
-    }  # fmt: skip
+        "q": float(lengths.double().square().sum()) / h.numel(),
+        "c": 1 - apart if lengths.any() else 0.0,
+        "gamma": np.inf if sigma_y2 == 0 else sigma_mu2 / sigma_y2,
+        "sigma_mu2": sigma_mu2,
+        "sigma_y2": sigma_y2,
+    }

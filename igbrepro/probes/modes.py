@@ -76,6 +76,15 @@ def fresh_norms(model: nn.Module) -> nn.ModuleList:
     )
 
 
+def norms_by_batch(model: nn.Module) -> nn.Module:
+    """Where the batch normalisations are that a probe reads by the statistics of its inputs: the one rule about them.
+
+    In training mode all of them, as in the next step of training.  In eval mode those that have seen no batch, whose
+    running statistics are placeholders; trained ones use their own statistics, as they do wherever the model is used.
+    """
+    return model if model.training else fresh_norms(model)
+
+
 @contextlib.contextmanager
 def undisturbed(model: nn.Module, by_batch: nn.Module) -> Iterator[None]:
     """Eval mode, with batch statistics in the norms of `by_batch`; modes, buffers and random numbers are given back.

@@ -26,17 +26,12 @@ _APPLY = {F.linear, F.conv1d, F.conv2d, F.conv3d, F.multi_head_attention_forward
 _NORMS = {F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm, F.rms_norm}
 _SUMS = {"add", "add_", "__add__", "__radd__", "__iadd__", "sub", "sub_", "__sub__", "__rsub__", "__isub__"}
 _PRODUCTS = {"matmul", "__matmul__", "mm", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention", "embedding"}
-
-
 _PRODUCTS |= {"lstm", "gru", "rnn_tanh", "rnn_relu"}
-
-
 _POOLS = ("max_pool", "avg_pool", "adaptive_", "lp_pool")
 _REDUCTIONS = {"mean", "amax", "max", "sum"}
 _JOINS = {"cat", "concat", "concatenate"}
 _CONSTANTS = ("new_", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like")
 _PROBE = torch.tensor([-3.1, -1.0, -0.6, -0.2, 0.3, 0.7, 1.2, 2.9], dtype=torch.float64)
-
 
 Elementwise = Callable[[Tensor], Tensor]
 
@@ -121,6 +116,15 @@ class Trace:
         """Names of the layers that run but whose output does not reach that of the model, as far as torch shows."""
         inside = _ancestors(self.output) if self.output is not None else set()
         return [name for name, node in self.layers().items() if node not in inside]
+
+    def last_layer(self) -> Node | None:
+        """The last node with weights, of a known layer or of none, that the output depends on; None if there is none.
+
+        Where the trace does not reach the output, the last one that ran.
+        """
+        inside = _ancestors(self.output) if self.output is not None else set(self.nodes)
+        applied = [node for node in self.nodes if node.kind == "layer" or (node.kind == "product" and node.weights)]
+        return next((node for node in reversed(applied) if node in inside), None)
 
     def trunk(self) -> list[Node]:
         """The nodes that every way from the inputs to the output passes, in order."""
@@ -272,7 +276,7 @@ class _Tracer(TorchFunctionMode):
             node.given = feeds
         if node.kind in ("layer", "norm", "sum", "product") or not feeds:
             node.feeds = (Feed(node),)
-        elif node.kind == "activation":
+        elif node.kind == "activation" and function is not None:
             node.feeds = tuple(feed.through(node.op, function) for feed in feeds)
         elif node.kind == "join":
             total = sum(math.prod(parent.shape) for parent in node.parents)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from igbrepro.errors import ParameterError
 from igbrepro.modules import WindowPool
 from igbrepro.networks import CNNSpec
+from igbrepro.probes import Node, batch_of, carrier, norms_by_batch, trace, undisturbed
 from igbrepro.theory import AveragePool
 
 COLUMNS = ["layer", "q", "rho", "handed_on", "gradient_rho", "passed_back"]
@@ -49,8 +50,9 @@ def window_correlation(h: Tensor, side: int, stride: int = 1) -> float:
 
 
 def window_table(model: nn.Module, inputs: ArrayLike | Tensor, *, seed: int = 0) -> pd.DataFrame:
-    """What every pool of a convolutional network does to given inputs (n, channels, H, W), one row a pool.
+    """What every WindowPool of a model of any kind does to given inputs (n, channels, H, W), one row for each use.
 
+    The model is run twice in eval mode and left as it was; norms as in probes.norms_by_batch.
     Columns:
         layer: number of the pool, from 1.  q: mean square of the nodes in front of its activation.
         rho: correlation of those nodes within a window, as window_correlation gives it.
@@ -58,46 +60,54 @@ def window_table(model: nn.Module, inputs: ArrayLike | Tensor, *, seed: int = 0)
         gradient_rho: correlation of the gradients of its outputs within a window, of f, a random combination of the
             logits (weights from `seed`).
         passed_back: squared gradient of one node in front of the activation over that of one output of the pool.
-    Raises ParameterError for a model without a WindowPool.
+    Raises ParameterError for a model without a WindowPool, or one that does not use those it has.
     """
-    pools = [module for module in model.modules() if isinstance(module, WindowPool)]
+    pools = {name: module for name, module in model.named_modules() if isinstance(module, WindowPool)}
     if not pools:
         raise ParameterError("model: has no WindowPool; build a CNNSpec with a pool.")
-    children = list(model)
-    nodes, outputs = {}, {}
-    hooks = [
-        hook
-        for pool in pools
-        for hook in (
-            children[children.index(pool) - 1].register_forward_pre_hook(
-                lambda _, args, pool=pool: nodes.__setitem__(pool, args[0])
-            ),
-            pool.register_forward_hook(lambda _, args, out, pool=pool: outputs.__setitem__(pool, out)),
-        )
-    ]
-    try:
-        with torch.enable_grad():
-            first = next(model.parameters())
-            logits = model(torch.as_tensor(inputs).to(first.device, first.dtype))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    x = batch_of(inputs, model)
+    with undisturbed(model, norms_by_batch(model)):
+        outline, _ = trace(model, x)
+    applied = [node for node in outline.nodes if node.kind == "pool" and node.name in pools]
+    if not applied:
+        raise ParameterError("model: none of its WindowPools is applied to what comes from the inputs.")
+    uses = [(pools[node.name], _nodes_of(node).index, node.index) for node in applied]
+    kept = {index: torch.empty(0) for _, *indices in uses for index in indices}
+
+    def keep(node: Node, tensor: Tensor) -> Tensor:
+        if node.index not in kept:
+            return tensor
+        kept[node.index] = tensor if tensor.requires_grad else tensor.requires_grad_()
+        return tensor.clone()  # for what comes after, which may work in place
+
+    with undisturbed(model, norms_by_batch(model)), torch.enable_grad():
+        _, logits = trace(model, x, on_tensor=keep)
     weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed)).to(logits)
-    found = torch.autograd.grad((weights * logits).sum(), [*nodes.values(), *outputs.values()])
+    found = torch.autograd.grad((weights * logits).sum(), list(kept.values()))
+    gradients = dict(zip(kept, found, strict=True))
     rows = []
-    for number, (pool, back, sent) in enumerate(zip(pools, found, found[len(pools) :], strict=False), 1):
-        q = float(nodes[pool].detach().double().square().mean())
+    for number, (pool, front, end) in enumerate(uses, 1):
+        before, after, back, sent = kept[front].detach(), kept[end].detach(), gradients[front], gradients[end]
+        q = float(before.double().square().mean())
         rows.append(
             (
                 number,
                 q,
-                window_correlation(nodes[pool].detach(), pool.side, pool.stride),
-                float(outputs[pool].detach().double().square().mean()) / q,
+                window_correlation(before, pool.side, pool.stride),
+                float(after.double().square().mean()) / q,
                 window_correlation(sent, pool.side),
                 float(back.double().square().mean() / sent.double().square().mean()),
             )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _nodes_of(pool: Node) -> Node:
+    """What the activation in front of a pool is applied to; where there is none, what the pool itself reads."""
+    node = carrier(pool.parents)
+    while node.name == pool.name or node.kind == "activation":  # its own padding, and the activation
+        node = carrier(node.parents)
+    return node
 
 
 def average_window_theory(spec: CNNSpec, images: ArrayLike) -> pd.DataFrame:

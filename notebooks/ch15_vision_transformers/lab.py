@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torchvision.models.vision_transformer import EncoderBlock
 
 from igbrepro.errors import ParameterError
-from igbrepro.probes import evaluating
+from igbrepro.probes import evaluating, recording
 
 
 @torch.no_grad()
@@ -27,15 +27,9 @@ def token_table(model: nn.Module, inputs: ArrayLike | Tensor) -> pd.DataFrame:
     blocks = [module for module in model.modules() if isinstance(module, EncoderBlock)]
     if not blocks or len(x) < 2:
         raise ParameterError(f"model, inputs: {len(blocks)} encoder blocks, {len(x)} inputs; need one and two or more.")
-    seen: list[Tensor] = []
-    hooks = [blocks[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].clone()))]
-    hooks += [block.register_forward_hook(lambda _, given, out: seen.append(out.clone())) for block in blocks]
-    try:
-        with evaluating(model):
-            model(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with evaluating(model), recording([("", block) for block in blocks]) as calls:
+        model(x)
+    seen = [calls[0].given, *(call.out for call in calls)]
     rows = [(k, _mean_cosine(h, 1), _mean_cosine(h, 0)) for k, h in enumerate(seen)]
     return pd.DataFrame(rows, columns=["block", "within", "between"])
 

@@ -22,7 +22,7 @@ from igbrepro.claims import normal_error
 from igbrepro.diagnosis import diagnose
 from igbrepro.ensembles import OneNumberLaw, matrix_law, max_fractions
 from igbrepro.errors import ParameterError
-from igbrepro.probes import Node, batch_statistics, carrier, evaluating, signal, trace
+from igbrepro.probes import Node, batch_statistics, carrier, evaluating, last_layer, recording, signal, trace
 
 
 def catalogue() -> pd.DataFrame:
@@ -121,10 +121,9 @@ def structure(model: nn.Module, inputs: Tensor) -> Structure:
     """
     with evaluating(model), batch_statistics(model):
         found, _ = trace(model, inputs)
-    layers = [node for node in found.nodes if node.kind == "layer"]
-    if found.output is None or not layers:
+    head = found.last_layer()
+    if found.output is None or head is None:
         raise ParameterError("model: its output does not depend on the inputs through any layer it shows.")
-    head = layers[-1]
     norms = [node for node in found.nodes if node.kind == "norm"]
     follow = [_skip(node.parents[0]).kind == "layer" for node in norms]
     activations = [node.op for node in found.nodes if node.kind == "activation"]
@@ -204,14 +203,12 @@ def start(
     head: name of the last layer, if it is known.  Weights of zero there, which make all logits equal, are drawn anew
     by PyTorch's default, in place.
     """
-    zero_head = _fill_zeros(model.get_submodule(head or structure(model, inputs[:2]).head), seed)
-    outputs: list[Tensor] = []
-    hook = model.register_forward_hook(lambda _, given, out: outputs.append(getattr(out, "logits", out).detach()))
-    try:
+    layer = model.get_submodule(head) if head else last_layer(model, inputs)[1]
+    zero_head = _fill_zeros(layer, seed)
+    with recording([("", model)]) as calls:
         found = diagnose(model, inputs, seed=seed)
-    finally:
-        hook.remove()
-    logits = outputs[-1].double().cpu().numpy()
+    output = calls[-1].out
+    logits = getattr(output, "logits", output).detach().double().cpu().numpy()
     shares = max_fractions(logits, n_classes)
     centred = logits - logits.mean(1, keepdims=True)
     gamma, c = found.head["gamma"], signal(torch.as_tensor(centred))["c"]

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
+from igbrepro.modules import WindowPool
 from igbrepro.networks import CNNSpec, build
 from igbrepro.theory import AveragePool, MaxPool
 from notebooks.ch12_pooling_in_cnns.lab import (
@@ -98,3 +100,38 @@ def test_a_model_without_pools_is_refused():
     )
     with pytest.raises(ParameterError, match="no WindowPool"):
         window_table(model, np.zeros((2, 1, 8, 8)))
+
+
+class Wrapped(nn.Module):
+    """The same network in a module of one's own, with a stage that no pool belongs to in front."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.parts = nn.ModuleDict({"all": model})
+
+    def forward(self, x):
+        return self.parts["all"](x)
+
+
+def test_any_module_has_a_window_table():
+    model = build(SPEC, InitSpec(2.0), torch.Generator().manual_seed(0))
+    pd.testing.assert_frame_equal(window_table(Wrapped(model), IMAGES), window_table(model, IMAGES))
+
+
+def test_nodes_are_those_in_front_of_the_activation_or_of_the_pool_where_there_is_none():
+    convolution, pool = nn.Conv2d(1, 3, 3), WindowPool(MaxPool(4), 2, 2)
+    x = NOISE[:4, :1, :8, :8]
+    h = convolution(x).detach().double()
+    for activation in (nn.Tanh(), nn.Identity()):
+        table = window_table(nn.Sequential(convolution, activation, pool, nn.Flatten(), nn.Linear(27, 2)), x)
+        handed_on = torch.nn.functional.max_pool2d(activation(h), 2).square().mean() / h.square().mean()
+        assert table["q"].item() == pytest.approx(float(h.square().mean()), rel=1e-5)
+        assert table["handed_on"].item() == pytest.approx(float(handed_on), rel=1e-5)
+
+
+def test_a_pool_that_does_not_run_is_no_pool():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    model.add_module("spare", nn.Identity())
+    model[2].pool = WindowPool(MaxPool(4), 2, 2)
+    with pytest.raises(ParameterError, match="none of its WindowPools"):
+        window_table(model, NOISE[:4, :1, :8, :8])

@@ -39,6 +39,24 @@ def test_a_plain_network_has_the_rows_and_numbers_of_the_layer_table():
         np.testing.assert_allclose(found.layers[column], table[column], rtol=2e-4)
 
 
+@pytest.mark.parametrize("mode", ["training", "trained, eval", "fresh, eval"])
+def test_table_and_diagnosis_have_one_rule_about_batch_statistics(mode):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 30), nn.BatchNorm1d(30), nn.ReLU(), nn.Linear(30, 4))
+    x = inputs(20, 6)
+    if not mode.startswith("fresh"):
+        for _ in range(50):
+            model(5 * x + 3)
+    model.train(mode == "training")
+    batch = mode != "trained, eval"
+    norm = nn.functional.batch_norm
+    with torch.no_grad():
+        running = (None, None) if batch else (model[1].running_mean, model[1].running_var)
+        want = float(model[3](norm(model[0](x), *running, training=batch).relu()).square().mean())
+    assert layer_table(model, x)["q"].iloc[-1] == pytest.approx(want, rel=1e-4)
+    assert diagnose(model, x).head["q"] == pytest.approx(want, rel=1e-4)
+
+
 def test_imbalance_and_class_gradients_are_their_definitions():
     model, x = build(MLP, INIT, seeded()), inputs(30, 6)
     labels = torch.arange(30) % 4

@@ -161,7 +161,7 @@ def test_an_ensemble_is_its_networks_and_its_seed():
 
 
 def test_refuses_what_it_cannot_do():
-    with pytest.raises(ParameterError, match="no Linear layer"):
+    with pytest.raises(ParameterError, match="64 positions"):
         heads.features(nn.Conv2d(1, 1, 1), IMAGES)
     with pytest.raises(ParameterError, match="not finite"):
         heads.features(build(SPECS["mlp"], InitSpec(1e30, 0), torch.Generator().manual_seed(0)), np.inf * IMAGES)

@@ -160,7 +160,7 @@ def test_equal_outputs_are_all_mean():
 @pytest.mark.parametrize(
     ("model", "n", "words"),
     [
-        (build(MLP), 1, "inputs: 1 of them.*needs 2 or more"),
+        (build(MLP), 1, r"inputs of shape \(1, 4\): need .* n >= 2 inputs"),
         (nn.Sequential(nn.Tanh()), 3, "model: has no linear or convolutional layer"),
         (nn.LayerNorm(4), 3, "model: has no linear"),
     ],
