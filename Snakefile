@@ -1,8 +1,10 @@
 """The book from its notebooks:  snakemake --cores all [--config preset=laptop] [TARGET]
 
-Steps: notebook -> executed notebook and record -> register of claims, generated pages -> html.
+Steps: notebook -> executed notebook and record -> verdicts compared with the committed ones, pages -> html.
 Options after --config: preset (smoke, laptop, paper), out (default build/<preset>), notebooks (default notebooks).
 Targets: html (default), executed, or one executed notebook.  On a cluster add --executor slurm or another plugin.
+A notebook runs again when it, a parameter, the code it imports or a measurement that its claims need has changed; words
+run nothing, and a changed rule is applied to the stored measurements.  Reading this file writes nothing.
 """
 
 import atexit
@@ -12,32 +14,41 @@ from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-from igbrepro.publishing.chapters import imported_files, load_preset, needs_digest, notebook_inputs, notebook_path, parameters_key, record_path
-from igbrepro.publishing.stage import failure_report, forget_fallbacks, repository_url, time_needed
+from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_key, record_path
+from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
+from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside_damaged, time_needed
 
 PRESET = config.get("preset", "laptop")
 OUT = Path(config.get("out", f"build/{PRESET}")).as_posix()
 NOTEBOOKS = config.get("notebooks", "notebooks")
 ENTRIES = load_preset(PRESET, NOTEBOOKS)
-EXECUTED = f"{OUT}/src/notebooks"
-RAN = [str(notebook_path(name, EXECUTED)) for name in ENTRIES]
-RECORDS = [str(record_path(path)) for path in RAN]
-CLAIMS = sorted(str(path) for path in Path(NOTEBOOKS).glob("ch*/*") if path.name in ("claims.py", "expected.yml"))
-GENERATED = f"{OUT}/src/book/generated"
+EXECUTED = f"{OUT}/executed"
+RECORDS = [str(record_path(notebook_path(name, EXECUTED))) for name in ENTRIES]
+STAGED = [str(notebook_path(name, f"{OUT}/src/notebooks")) for name in ENTRIES]
+CLAIMS, EXPECTED = (sorted(map(str, Path(NOTEBOOKS).glob(f"ch*/{file}"))) for file in ("claims.py", "expected.yml"))
+GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"])
 IGBREPRO = f"PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
 BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and path.suffix != ".pyc")
 
-forget_fallbacks(EXECUTED)
+
+def again():
+    """Records to make again although nothing they are made of has changed; of the targets alone, where they are named."""
+    found = map(str, records_to_remake(EXECUTED))
+    targets = set(workflow.dag_settings.targets)
+    only = targets and all(target.startswith(f"{EXECUTED}/") for target in targets)
+    return {path for path in found if path in RECORDS and (not only or Path(path).parent in map(parent, targets))}
 
 
-def code(*modules):
-    """Files of the package that these modules are made of, as inputs of a rule."""
-    paths = [Path(workflow.basedir) / "igbrepro" / f"{module}.py" for module in modules]
-    return sorted({str(file) for path in paths for file in [path, *imported_files(path)] if file.suffix == ".py"})
+def parent(path):
+    return Path(path).parent
 
 
 def name(wildcards):
     return f"ch{wildcards.number}_{wildcards.stem}"
+
+
+if workflow.is_main_process and workflow.dag_settings:
+    workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *again()}
 
 
 wildcard_constraints:
@@ -48,7 +59,9 @@ wildcard_constraints:
 onstart:
     for step in ("register", "pages", "html"):
         Path(OUT, "log", f"{step}.txt").unlink(missing_ok=True)
-    print(time_needed(PRESET, ENTRIES, workflow.cores), flush=True)
+    for line in set_aside_damaged(EXECUTED):
+        print(line, file=sys.stderr, flush=True)
+    print(time_needed(PRESET, ENTRIES, workflow.resource_settings.cores), flush=True)
 
 
 onerror:
@@ -58,16 +71,18 @@ onerror:
 
 rule html:
     input:
-        RAN,
-        expand(f"{GENERATED}/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"]),
+        STAGED,
+        GENERATED,
         BOOK,
-        code("publishing/stage"),
         [f"{OUT}/register.txt"] if PRESET == "laptop" else [],
     output:
         f"{OUT}/html/index.html",
     log:
         f"{OUT}/log/html.txt",
+    message:
+        "build the html of the book"
     params:
+        code=module_digest("publishing.stage"),
         repository=repository_url(),
     shell:
         "{IGBREPRO} html --out {OUT} > {log} 2>&1"
@@ -76,6 +91,8 @@ rule html:
 rule executed:
     input:
         RECORDS,
+    message:
+        "all notebooks are executed"
 
 
 rule notebook:
@@ -86,9 +103,12 @@ rule notebook:
         record=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.record.json",
     log:
         f"{OUT}/log/ch{{number}}_{{stem}}.ipynb",
+    message:
+        "run the notebook of ch{wildcards.number}_{wildcards.stem}"
     priority: lambda wildcards: ENTRIES[name(wildcards)].minutes  # the longest first, so that no core waits for it
     params:
         parameters=lambda wildcards: parameters_key(ENTRIES[name(wildcards)]),
+        code=lambda wildcards: code_digest(name(wildcards), NOTEBOOKS),
         claims=lambda wildcards: needs_digest(name(wildcards), NOTEBOOKS),
         versions=[version(package) for package in ("numpy", "scipy", "torch")],
     shell:
@@ -97,27 +117,34 @@ rule notebook:
 
 rule register:
     input:
-        rules.executed.input,
-        code("publishing/stage"),
+        RECORDS,
         CLAIMS,
+        EXPECTED,
     output:
         f"{OUT}/register.txt",
     log:
         f"{OUT}/log/register.txt",
+    message:
+        "compare the verdicts with the committed ones"
+    params:
+        code=module_digest("publishing.rejudged"),
     shell:
-        "{IGBREPRO} claims --check --records {EXECUTED} > {output} 2> {log}"
+        "{IGBREPRO} claims --check --records {EXECUTED} --notebooks {NOTEBOOKS} > {output} 2> {log}"
 
 
 rule pages:
     input:
-        rules.executed.input,
-        code("publishing/pages"),
+        RECORDS,
         CLAIMS,
     output:
-        expand(f"{GENERATED}/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"]),
+        GENERATED,
+        STAGED,
     log:
         f"{OUT}/log/pages.txt",
+    message:
+        "make the pages from the records"
     params:
+        code=module_digest("publishing.pages"),
         notebooks=list(ENTRIES),
     shell:
-        "{IGBREPRO} pages --out {OUT} {params.notebooks} > {log} 2>&1"
+        "{IGBREPRO} pages --out {OUT} --notebooks {NOTEBOOKS} {params.notebooks} > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""Fixtures that several test files share: toy notebooks, the book built from the smoke preset, a browser."""
+"""Fixtures that several test files share: toy chapters, the book built from the smoke preset, a browser."""
 
 import os
 import shutil
@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import snakemake, write_notebook, write_preset
+from toys import CLAIMS, JUDGED, snakemake, write_chapter
 
 
 @pytest.fixture
 def toys(tmp_path: Path) -> Path:
-    """A folder of two toy notebooks with the presets smoke and laptop."""
+    """A folder of two toy chapters: "good" settles a claim and imports a lab, "other" does neither."""
     root = tmp_path / "notebooks"
-    write_notebook(root / "toy" / "01_good.ipynb", "seed = 1\nwidth = 64\nlr = 1e-3\nwidths = [1, 2]", "print(width)")
-    write_notebook(root / "toy" / "02_other.ipynb", "seed = 2", "print(seed)")
-    write_preset(root, "laptop")
-    write_preset(root, "smoke", **{"01_good": {"width": 8}})
+    parameters = "seed = 1\nwidth = 64\nlr = 1e-3\nwidths = [1, 2]"
+    folder = write_chapter(
+        root, "ch01_good", parameters, "import lab\nprint(lab.twice(width))", JUDGED, smoke={"width": 8}
+    )
+    (folder / "lab.py").write_text('"""A lab."""\n\n\ndef twice(x):\n    """Words."""\n    return 2 * x\n')
+    (folder / "claims.py").write_text(CLAIMS)
+    (folder / "expected.yml").write_text("toy-width: reproduced\n")
+    write_chapter(root, "ch02_other", "seed = 2", "print(seed)")
     return root
 
 

@@ -1,4 +1,4 @@
-"""Toy notebooks and presets, and the repository's own workflow run on them."""
+"""Toy chapters, and the repository's own workflow run on them."""
 
 import os
 import subprocess
@@ -9,6 +9,17 @@ import nbformat
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+
+CLAIMS = """\"\"\"Claims of a toy.\"\"\"
+
+from igbrepro.claims import Claim, between
+
+MEASURED = "width"
+WIDTH = Claim("toy-width", "Widths are small", "A width is small.", "Section 1", between(MEASURED, 0, 100))
+"""
+JUDGED = """import claims
+from igbrepro.claims import Measurement, judge
+judge(claims.WIDTH, [Measurement(claims.MEASURED, width)])"""
 
 
 def write_notebook(path: Path, parameters: str, *cells: str) -> None:
@@ -22,26 +33,22 @@ def write_notebook(path: Path, parameters: str, *cells: str) -> None:
     nbformat.write(notebook, path)
 
 
-def write_preset(root: Path, preset: str, **parameters: dict) -> None:
-    """A preset that lists the notebooks below `root`; parameters: by file name, such as 01_good={"width": 3}."""
-    names = sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.ipynb"))
-    entries = {name: {"minutes": 0.1, "parameters": parameters.get(name.split("/")[-1], {})} for name in names}
-    (root / "presets").mkdir(parents=True, exist_ok=True)
-    (root / "presets" / f"{preset}.yml").write_text(yaml.safe_dump(entries))
+def write_sizes(folder: Path, **presets: dict) -> None:
+    """The sizes of a chapter at the presets smoke and laptop: the parameters named, 0.1 minutes."""
+    sizes = {name: {"minutes": 0.1, "parameters": presets.get(name, {})} for name in ("smoke", "laptop")}
+    (folder / "sizes.yml").write_text(yaml.safe_dump(sizes))
+
+
+def write_chapter(root: Path, name: str, parameters: str, *cells: str, **presets: dict) -> Path:
+    """A chapter without claims: its notebook and sizes; presets: parameters that smoke or laptop change."""
+    folder = root / name
+    write_notebook(folder / f"{name.partition('_')[2]}.ipynb", parameters, *cells)
+    write_sizes(folder, **presets)
+    return folder
 
 
 def snakemake(target: str, *options: str, **config: object) -> subprocess.CompletedProcess:
     """Run the repository's workflow; stdout holds both streams in the order of writing."""
-    settings = [f"{key}={value}" for key, value in config.items()]
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        target,
-        "--cores",
-        str(os.cpu_count()),
-        *options,
-        "--config",
-        *settings,
-    ]
+    command = [sys.executable, "-m", "snakemake", target, "--cores", str(os.cpu_count()), *options]
+    command += ["--config", *(f"{key}={value}" for key, value in config.items())]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

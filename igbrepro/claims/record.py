@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from igbrepro.claims.verdict import Verdict
 from igbrepro.errors import ParameterError
 
 RECORD_SUFFIX = ".record.json"
+
+
+class UnreadableRecord(UserWarning):
+    """A file with the name of a record is none, and was left out; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,16 @@ class Record:
         try:
             raw = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(**{**raw, "verdicts": tuple(Verdict.from_dict(v) for v in raw["verdicts"])})
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ParameterError(f"{path}: not a record of igbrepro ({error}); run its notebook again.") from error
 
 
 def read_records(folder: Path | str) -> list[Record]:
-    """Every record below `folder`, ordered by notebook name."""
-    return sorted((Record.read(p) for p in Path(folder).rglob(f"*{RECORD_SUFFIX}")), key=lambda r: r.notebook)
+    """Every record below `folder`, ordered by notebook name; one that cannot be read is left out with a warning."""
+    found = []
+    for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}")):
+        try:
+            found.append(Record.read(path))
+        except ParameterError as error:
+            warnings.warn(f"left out: {error}", UnreadableRecord, stacklevel=2)
+    return sorted(found, key=lambda record: record.notebook)

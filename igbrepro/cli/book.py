@@ -6,18 +6,22 @@ from pathlib import Path
 
 import click
 
-from igbrepro.cli.options import FOLDER
+from igbrepro.cli.options import FOLDER, chapters_folder, notebooks_option
 
 
 @click.command(hidden=True)
 @click.option("--out", type=FOLDER, required=True)
 @click.argument("names", nargs=-1)
-def pages(out: Path, names: tuple[str, ...]) -> None:
-    """The generated pages from the records of the chapters NAMES below OUT."""
-    from igbrepro.publishing import forget_others, write_pages
+@notebooks_option
+def pages(out: Path, names: tuple[str, ...], notebooks: Path | None) -> None:
+    """The chapters NAMES with their verdicts as of now, and the generated pages, from the records below OUT."""
+    from igbrepro.publishing import forget_others, stage_chapters, write_pages
 
-    forget_others(out / "src" / "notebooks", names)
-    write_pages(out / "src" / "notebooks", out / "src" / "book" / "generated")
+    executed, staged, root = out / "executed", out / "src" / "notebooks", chapters_folder(notebooks)
+    for folder in (executed, staged):
+        forget_others(folder, names)
+    stage_chapters(executed, staged, root)
+    write_pages(staged, out / "src" / "book" / "generated", root)
 
 
 @click.command(hidden=True)

@@ -16,20 +16,14 @@ from igbrepro.publishing.chapters import (
     resolve_parameters,
 )
 from igbrepro.publishing.pages import all_verdicts, write_pages
+from igbrepro.publishing.rejudged import check_records, read_rejudged, stage_chapters
 from igbrepro.publishing.run import parse_value, run_notebook
-from igbrepro.publishing.stage import (
-    build_html,
-    check_records,
-    forget_others,
-    read_rejudged,
-    repository_url,
-    stage_book,
-)
+from igbrepro.publishing.stage import build_html, forget_others, repository_url, stage_book
 
 __all__ = [
-    "Entry",
     "NOTEBOOKS",
     "ROOT",
+    "Entry",
     "all_verdicts",
     "build_html",
     "chapter_names",
@@ -49,5 +43,6 @@ __all__ = [
     "resolve_parameters",
     "run_notebook",
     "stage_book",
+    "stage_chapters",
     "write_pages",
 ]

@@ -1,4 +1,4 @@
-"""The chapters on disk, one folder each below `notebooks/`: names, parameters, sizes, claims, and what each is made of.
+"""The chapters on disk, one folder each below `notebooks/`: names, parameters, sizes, claims, committed verdicts.
 
     notebooks/ch07_pooling/
         pooling.ipynb    the story; its name is the folder's without the number
@@ -14,15 +14,14 @@ keeps its value. Nothing here runs a notebook; `claims.py` is imported, and need
 from __future__ import annotations
 
 import ast
-import hashlib
-import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
@@ -55,21 +54,33 @@ def chapter_names(root: Path | str = NOTEBOOKS) -> list[str]:
 
     Raises ParameterError where `root` holds none.
     """
-    root = Path(root)
-    names = [p.name for p in root.glob("ch*/") if NAME.fullmatch(p.name) and notebook_path(p.name, root).is_file()]
+    names = chapters_in(root)
     if not names:
         raise ParameterError(
             f"notebooks={str(root)!r}: holds no chapters chNN_name/name.ipynb; run in a clone of igbrepro."
         )
-    return sorted(names, key=lambda name: (int(NAME.fullmatch(name)[1]), name))
+    return names
+
+
+def chapters_in(folder: Path | str) -> list[str]:
+    """The same of any folder laid out like `notebooks/`, such as one of executed notebooks; it may hold none."""
+    names = [path.name for path in Path(folder).glob("ch*/") if NAME.fullmatch(path.name)]
+    return sorted(
+        (name for name in names if notebook_path(name, folder).is_file()), key=lambda name: (chapter_number(name), name)
+    )
+
+
+def _parts(name: str) -> tuple[int, str]:
+    """(7, "pooling") for "ch07_pooling"."""
+    found = NAME.fullmatch(name)
+    if found is None:
+        raise ParameterError(f"chapter={name!r}: need a name such as ch07_pooling.")
+    return int(found[1]), found[2]
 
 
 def chapter_number(name: str) -> int:
     """7 for "ch07_pooling"."""
-    found = NAME.fullmatch(name)
-    if found is None:
-        raise ParameterError(f"chapter={name!r}: need a name such as ch07_pooling.")
-    return int(found[1])
+    return _parts(name)[0]
 
 
 def find_chapter(part: str, root: Path | str = NOTEBOOKS) -> str:
@@ -86,13 +97,13 @@ def find_chapter(part: str, root: Path | str = NOTEBOOKS) -> str:
     if number:
         found = [name for name in names if chapter_number(name) == int(number[1])]
     else:
-        found = [name for name in names if wanted in (name, NAME.fullmatch(name)[2])]
+        found = [name for name in names if wanted in (name, _parts(name)[1])]
         found = found or ([name for name in names if wanted in name] if wanted else [])
     if len(found) == 1:
         return found[0]
     if found:
         raise ParameterError(f"notebook={part!r}: fits {', '.join(found)}; give more of the name.")
-    by_stem = {NAME.fullmatch(name)[2]: name for name in names} | {name: name for name in names}
+    by_stem = {_parts(name)[1]: name for name in names} | {name: name for name in names}
     near = get_close_matches(wanted, by_stem, n=3, cutoff=0.5)
     raise ParameterError(_one_of("notebook", part, list(dict.fromkeys(by_stem[n] for n in near)) or names))
 
@@ -107,13 +118,13 @@ def record_path(executed: Path | str) -> Path:
     return Path(executed).with_suffix("").with_suffix(RECORD_SUFFIX)
 
 
-def _cells(path: Path | str, kind: str) -> list[dict[str, Any]]:
+def notebook_cells(path: Path | str, kind: str) -> list[dict[str, Any]]:
     """The cells of one kind; read as plain JSON, because importing nbformat alone takes seconds."""
     cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
     return [{**cell, "source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == kind]
 
 
-def _code(cell: Mapping[str, Any]) -> ast.Module:
+def code_tree(cell: Mapping[str, Any]) -> ast.Module:
     """A code cell without its IPython magics."""
     lines = cell["source"].splitlines()
     return ast.parse("\n".join(line for line in lines if not line.lstrip().startswith(("%", "!"))))
@@ -121,7 +132,7 @@ def _code(cell: Mapping[str, Any]) -> ast.Module:
 
 def notebook_title(path: Path | str) -> str:
     """The first heading of the notebook, or its file name."""
-    lines = (line for cell in _cells(path, "markdown") for line in cell["source"].splitlines())
+    lines = (line for cell in notebook_cells(path, "markdown") for line in cell["source"].splitlines())
     heads = (line.removeprefix("# ").strip() for line in lines if line.startswith("# "))
     return next(heads, Path(path).stem)
 
@@ -132,11 +143,11 @@ def parameter_defaults(path: Path | str) -> dict[str, Any]:
     A default that is no literal (2 / 3) is given as its source text.
     Raises ParameterError unless exactly one cell has the tag `parameters`.
     """
-    cells = [cell for cell in _cells(path, "code") if "parameters" in cell["metadata"].get("tags", ())]
+    cells = [cell for cell in notebook_cells(path, "code") if "parameters" in cell["metadata"].get("tags", ())]
     if len(cells) != 1:
         raise ParameterError(f"{path}: {len(cells)} cells have the tag 'parameters'; need exactly one.")
     defaults: dict[str, Any] = {}
-    for node in _code(cells[0]).body:
+    for node in code_tree(cells[0]).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             defaults.update({target.id: _literal(node.value) for target in targets if isinstance(target, ast.Name)})
@@ -180,9 +191,9 @@ def load_claims(name: str, root: Path | str = NOTEBOOKS) -> dict[str, Claim]:
     path = Path(root) / name / "claims.py"
     if not path.is_file():
         return {}
-    spec = importlib.util.spec_from_file_location(f"{name}_claims", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = ModuleType(f"{name}_claims")
+    module.__file__ = str(path)
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True), vars(module))
     found: dict[str, Claim] = {}
     for value in vars(module).values():
         for claim in value.values() if isinstance(value, dict) else (value,):
@@ -290,76 +301,6 @@ def resolve_parameters(
     _check_changes(changes or {}, defaults, name)
     injected = {**entries[name].parameters, **(changes or {})}
     return injected, {**defaults, **injected}
-
-
-def imported_names(tree: ast.AST, package: str = "") -> Iterator[str]:
-    """Dotted names that `tree` imports, relative ones seen from `package`; parents come before their children."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parents, *filter(None, [node.module])])
-            found = [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for dotted in found:
-            parts = dotted.split(".")
-            yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
-
-
-def _module_file(dotted: str, chapter: Path) -> Path | None:
-    """The file of a module of this package or of the chapter's folder; None for others, and for names inside a module.
-
-    claims.py is left out: see `needs_digest`.
-    """
-    if dotted.split(".")[0] == PACKAGE.name:
-        base = ROOT.joinpath(*dotted.split("."))
-        return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
-    path = chapter / f"{dotted}.py"
-    return path if path.is_file() and dotted != "claims" else None
-
-
-def imported_files(path: Path | str) -> list[Path]:
-    """Files of this package and of its own folder that a notebook or module imports, and the package's data files.
-
-    A change in one of them makes the notebook run again. Imports inside functions count.
-    """
-    path = Path(path)
-    if path.suffix == ".ipynb":
-        start = [name for cell in _cells(path, "code") for name in imported_names(_code(cell))]
-    else:
-        start = list(imported_names(ast.parse(path.read_text(encoding="utf-8"))))
-    seen: set[Path] = set()
-    waiting = start
-    while waiting:
-        file = _module_file(dotted := waiting.pop(), path.parent)
-        if file is None or file in seen:
-            continue
-        seen.add(file)
-        package = dotted if file.name == "__init__.py" else dotted.rpartition(".")[0]
-        waiting.extend(imported_names(ast.parse(file.read_text(encoding="utf-8")), package))
-    return sorted(seen) + (_data_files() if seen else [])
-
-
-def _data_files() -> list[Path]:
-    skipped = {".py", ".pyc", ".md"}
-    return sorted(p for p in PACKAGE.rglob("*") if p.is_file() and p.suffix not in skipped)
-
-
-def needs_digest(name: str, root: Path | str = NOTEBOOKS) -> str:
-    """A checksum of the claim ids of a chapter and of the measurements that their rules need.
-
-    Only these make a notebook run again: words are changed, and rules applied, on the stored measurements.
-    """
-    needs = {claim.id: claim.rule.needs for claim in load_claims(name, root).values()}
-    return hashlib.sha256(json.dumps(needs, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def notebook_inputs(name: str, root: Path | str = NOTEBOOKS) -> list[Path]:
-    """Every file whose change makes the notebook of a chapter run again; claims.py counts by `needs_digest` instead."""
-    path = notebook_path(name, root)
-    return [path, *imported_files(path)]
 
 
 def parameters_key(entry: Entry) -> str:

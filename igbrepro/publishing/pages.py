@@ -17,8 +17,8 @@ from typing import Any
 from PIL import Image
 
 from igbrepro.claims import Claim, Measurement, Outcome, Record, Verdict, describe_data
-from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, chapter_number, load_register, notebook_path
-from igbrepro.publishing.stage import read_rejudged
+from igbrepro.publishing.chapters import NOTEBOOKS, chapter_number, chapters_in, load_register, notebook_path
+from igbrepro.publishing.rejudged import read_rejudged
 
 THUMBNAIL_PIXELS = 480
 Register = Mapping[str, Mapping[str, Claim]]
@@ -73,7 +73,7 @@ def _title(notebook: Mapping[str, Any], default: str) -> str:
 def read_chapters(folder: Path) -> dict[str, Chapter]:
     """Every executed notebook below `folder`, by name ("ch01_signals"), in the order of their numbers."""
     out = {}
-    for name in chapter_names(folder):
+    for name in chapters_in(folder):
         path = notebook_path(name, folder)
         notebook = json.loads(path.read_text(encoding="utf-8"))
         document = path.relative_to(folder.parent).with_suffix("").as_posix()

@@ -1,7 +1,8 @@
-"""Make the book of executed notebooks: keep their folder clean, check the register, stage the sources, build the html.
+"""Make the book of executed notebooks: keep their folder clean, stage the sources, build the html.
 
-Everything lies below one folder `out` (build/<preset>): `out`/src mirrors the repository, so that the repository links
-of its pages are right; `out`/log holds what each step said; `out`/html is the site.
+Everything lies below one folder `out` (build/<preset>): `out`/executed holds the notebooks as they ran with their
+records; `out`/src mirrors the repository, so that the repository links of its pages are right; `out`/log holds what
+each step said; `out`/html is the site.
 """
 
 from __future__ import annotations
@@ -9,104 +10,64 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from igbrepro.claims import RECORD_SUFFIX, Record, Verdict, read_records, rejudge
-from igbrepro.errors import ClaimFailed
-from igbrepro.publishing.chapters import (
-    NOTEBOOKS,
-    ROOT,
-    Entry,
-    load_claims,
-    load_expected,
-    load_register,
-    notebook_path,
-    record_path,
-)
+from igbrepro.claims import RECORD_SUFFIX, Record
+from igbrepro.errors import ParameterError
+from igbrepro.publishing.chapters import ROOT, Entry
 
 
 def forget_others(folder: Path | str, names: Iterable[str]) -> None:
-    """Delete executed notebooks and records below `folder` whose notebook is not among `names` (renamed or removed)."""
-    keep = {record_path(notebook_path(name, folder)) for name in names}
-    for record in Path(folder).rglob(f"*{RECORD_SUFFIX}"):
-        if record not in keep:
-            record.unlink()
-            record.with_name(record.name.removesuffix(RECORD_SUFFIX) + ".ipynb").unlink(missing_ok=True)
+    """Delete what lies below `folder` of chapters that are not among `names` (renamed or removed)."""
+    keep = set(names)
+    for record in Path(folder).glob(f"*/*{RECORD_SUFFIX}"):
+        if record.parent.name not in keep:
+            shutil.rmtree(record.parent)
 
 
-def read_rejudged(records: Path | str, root: Path | str = NOTEBOOKS) -> list[Record]:
-    """The records below `records`, their verdicts given anew by the claims below `root`; others are left out.
+def records_to_remake(folder: Path | str) -> list[Path]:
+    """The records below `folder` that have to be made again although nothing they are made of has changed.
 
-    A claim whose chapter has a record but no verdict on it stays without one; so does one that is gone.
+    They are those that cannot be read, and those made from fall-back data where the data they asked for are here
+    by now.  Reads only.
     """
-    register, found = load_register(root), []
-    for record in read_records(records):
-        claims = register.get(record.notebook, {})
-        verdicts = [rejudge(v, claims[v.claim_id]) for v in record.verdicts if v.claim_id in claims]
-        found.append(replace(record, verdicts=tuple(sorted(verdicts, key=lambda v: list(claims).index(v.claim_id)))))
-    return sorted(
-        found, key=lambda record: list(register).index(record.notebook) if record.notebook in register else -1
-    )
+    found, stand_ins = [], []
+    for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}")):
+        try:
+            record = Record.read(path)
+        except ParameterError:
+            found.append(path)
+            continue
+        if any(entry.get("fallback") for entry in record.data):
+            stand_ins.append((path, record))
+    if stand_ins:
+        from igbrepro import data  # not needed otherwise
+
+        copies = data.status()
+        here = set(copies.dataset[copies.place != "-"])
+        for path, record in stand_ins:
+            asked = {name for name in set(copies.dataset) if name in record.parameters.values()} or {"fashion-mnist"}
+            if asked <= here:
+                found.append(path)
+    return sorted(found)
 
 
-def check_records(records: Path | str, root: Path | str = NOTEBOOKS) -> list[Verdict]:
-    """Compare the verdicts of the records below `records` with those committed in the chapters below `root`.
-
-    Verdicts are given anew by the claims as they read now. Those on fall-back data may differ, since the committed ones
-    are about the data that were asked for.
-    Raises ClaimFailed naming every claim that differs or has no verdict, both verdicts, and the file with the remedy.
-    """
-    found, changes = read_rejudged(records, root), []
-    for record in found:
-        name = record.notebook
-        expected, verdicts = load_expected(name, root), {verdict.claim_id: verdict for verdict in record.verdicts}
-        for claim_id in load_claims(name, root):
-            if claim_id not in verdicts:
-                changes.append(
-                    f"claim {claim_id!r} ({name}): no verdict; its notebook does not end in judge(...) of it."
-                )
-            elif claim_id not in expected:
-                changes.append(f"claim {claim_id!r} ({name}): is {verdicts[claim_id].rule_outcome}, expected nowhere.")
-            elif verdicts[claim_id].rule_outcome is not expected[claim_id] and not any(
-                entry.get("fallback") for entry in verdicts[claim_id].data
-            ):
-                old, new = expected[claim_id], verdicts[claim_id]
-                changes.append(f"claim {claim_id!r} ({name}): was {old}, is now {new.rule_outcome}. {new.reason}.")
-    if changes:
-        files = sorted({re.search(r"\((\w+)\)", change)[1] for change in changes})
-        where = ", ".join(f"notebooks/{name}/expected.yml" for name in files)
-        remedy = (
-            f"If the new verdicts are right, write them into {where} in a commit that says why; if not, the last change "
-            "to the notebook or the code it imports broke them."
-        )
-        raise ClaimFailed("\n".join([*changes, remedy]))
-    return [verdict for record in found for verdict in record.verdicts]
-
-
-def forget_fallbacks(folder: Path | str) -> None:
-    """Delete the records below `folder` made from fall-back data, where the data they asked for are here by now.
-
-    Without their records the workflow runs these notebooks again.
-    """
-    records = [record for record in read_records(folder) if any(entry.get("fallback") for entry in record.data)]
-    if not records:
-        return
-    from igbrepro.data import files as data_files
-
-    copies = data_files.status()
-    here = set(copies.dataset[copies.place != "-"])
-    for record in records:
-        asked = {name for name in data_files.FETCH if name in record.parameters.values()} or {"fashion-mnist"}
-        if asked <= here:
-            record_path(notebook_path(record.notebook, folder)).unlink()
+def set_aside_damaged(folder: Path | str) -> list[str]:
+    """Rename every record below `folder` that cannot be read to *.damaged; returns a line about each."""
+    lines = []
+    for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}")):
+        try:
+            Record.read(path)
+        except ParameterError:
+            kept = path.replace(path.with_name(f"{path.name}.damaged"))
+            lines.append(f"Warning: {path} is no readable record; it is kept as {kept.name} and made again.")
+    return lines
 
 
 def repository_url(folder: Path | str = ROOT, environ: Mapping[str, str] = os.environ) -> str | None:

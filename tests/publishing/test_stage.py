@@ -15,21 +15,21 @@ FALLBACK = {"name": "fashion-mnist-subset", "source": "shipped", "fallback": Tru
 
 
 def write_record(folder, name, data=(), **parameters):
-    path = folder / f"{name}.record.json"
+    path = folder / name / f"{name.partition('_')[2]}.record.json"
     Record(name, "smoke", parameters, (), {}, 1.0, {}, list(data)).write(path)
     path.with_name(path.name.replace(".record.json", ".ipynb")).write_text("{}")
     return path
 
 
-def test_results_of_removed_notebooks_are_forgotten(tmp_path):
+def test_results_of_removed_chapters_are_forgotten(tmp_path):
     kept, gone = write_record(tmp_path, "ch01_a"), write_record(tmp_path, "ch02_b")
     staging.forget_others(tmp_path, ["ch01_a"])
-    assert kept.exists() and kept.with_name("01_a.ipynb").exists()
-    assert not gone.exists() and not gone.with_name("02_b.ipynb").exists()
+    assert kept.exists() and kept.with_name("a.ipynb").exists()
+    assert not gone.parent.exists()
 
 
 @pytest.mark.parametrize(
-    ("dataset", "here", "forgotten"),
+    ("dataset", "here", "again"),
     [
         ("fashion-mnist", ["fashion-mnist"], True),
         ("fashion-mnist", ["cifar10"], False),
@@ -38,15 +38,27 @@ def test_results_of_removed_notebooks_are_forgotten(tmp_path):
         (None, [], False),
     ],
 )
-def test_runs_on_fallback_data_are_repeated_once_the_data_are_here(tmp_path, monkeypatch, dataset, here, forgotten):
+def test_runs_on_fallback_data_are_repeated_once_the_data_are_here(tmp_path, monkeypatch, dataset, here, again):
     rows = [(name, "cache" if name in here else "-") for name in ("fashion-mnist", "cifar10")]
     frame = pd.DataFrame(rows, columns=["dataset", "place"])
-    monkeypatch.setattr("igbrepro.data.files.status", lambda: frame)
+    monkeypatch.setattr("igbrepro.data.status", lambda: frame)
     stand_in = write_record(tmp_path, "ch01_a", [FALLBACK], sizes=[1], **({"dataset": dataset} if dataset else {}))
-    real = write_record(tmp_path, "ch02_b", [{**FALLBACK, "fallback": False}], dataset="fashion-mnist-subset")
-    staging.forget_fallbacks(tmp_path)
-    assert stand_in.exists() is not forgotten
-    assert real.exists()
+    write_record(tmp_path, "ch02_b", [{**FALLBACK, "fallback": False}], dataset="fashion-mnist-subset")
+    before = {path: path.read_text() for path in tmp_path.rglob("*.*")}
+    assert staging.records_to_remake(tmp_path) == ([stand_in] if again else [])
+    assert {path: path.read_text() for path in tmp_path.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"verdicts": 3}', '{"verdicts": []}', "\x00\xff"])
+def test_a_record_that_cannot_be_read_is_set_aside_and_named(tmp_path, text):
+    good, damaged = write_record(tmp_path, "ch01_a"), write_record(tmp_path, "ch02_b")
+    damaged.write_text(text, encoding="latin-1")
+    assert staging.records_to_remake(tmp_path) == [damaged]
+    (line,) = staging.set_aside_damaged(tmp_path)
+    assert str(damaged) in line and "made again" in line
+    assert good.exists() and not damaged.exists()
+    assert damaged.with_name("b.record.json.damaged").read_text(encoding="latin-1") == text
+    assert staging.records_to_remake(tmp_path) == [] and staging.set_aside_damaged(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -126,15 +138,15 @@ def test_time_needed_is_told_before_the_start():
 
 
 def test_the_report_of_failures_names_notebooks_and_steps(tmp_path):
-    logs = tmp_path / "log" / "toy"
+    logs = tmp_path / "log"
     logs.mkdir(parents=True)
     error = {"output_type": "error", "ename": "ValueError", "evalue": "planted", "traceback": []}
-    (logs / "a.ipynb").write_text(json.dumps({"cells": [{"outputs": [{"output_type": "stream"}, error]}]}))
-    (logs / "b.ipynb").write_text(json.dumps({"cells": []}))
-    (logs / "c.ipynb").write_text("")  # what Snakemake leaves of a notebook that ran well
+    (logs / "ch01_a.ipynb").write_text(json.dumps({"cells": [{"outputs": [{"output_type": "stream"}, error]}]}))
+    (logs / "ch02_b.ipynb").write_text(json.dumps({"cells": []}))
+    (logs / "ch03_c.ipynb").write_text("")  # what Snakemake leaves of a notebook that ran well
     (tmp_path / "log" / "html.txt").write_text("reading\nintro.md:3: WARNING: unknown document\ndone\n")
     (tmp_path / "log" / "register.txt").write_text("")
-    report = staging.failure_report(tmp_path, ["toy/a", "toy/b", "toy/c", "toy/never"])
-    assert "notebook toy/a FAILED: ValueError: planted" in report and "toy/b FAILED: it did not end" in report
+    report = staging.failure_report(tmp_path, ["ch01_a", "ch02_b", "ch03_c", "ch04_never"])
+    assert "notebook ch01_a FAILED: ValueError: planted" in report and "ch02_b FAILED: it did not end" in report
     assert "step html FAILED:\n  intro.md:3: WARNING: unknown document" in report
-    assert "toy/c" not in report and "never" not in report and "register" not in report and "done" not in report
+    assert "ch03_c" not in report and "never" not in report and "register" not in report and "done" not in report
