@@ -32,3 +32,11 @@ class ClaimFailed(IgbreproError, AssertionError):
 
 class NoCommonEdge(UserWarning):
     """No sigma_w2 keeps both the signal and the gradient; the message gives the two values."""
+
+
+class UnstableEdge(UserWarning):
+    """A network on this edge of chaos does not stay there: the variance that has chi = 1 is not a stable one."""
+
+
+class NoEdge(UserWarning):
+    """An edge of chaos was asked for where there is none; the message says why the value is nan."""

@@ -16,7 +16,7 @@ from igbrepro.ensembles import EnsembleResult
 from igbrepro.figures.style import PHASE_COLORS, PHASE_MARKERS, panels, phase_legend, phase_map, theory_and_points
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
-from igbrepro.theory import Activation, ClassFraction, Phase, Pool, critical_sigma_w2, neutral_sigma_w2, phase_grid
+from igbrepro.theory import Activation, ClassFraction, Phase, Pool, edge_line, neutral_sigma_w2, phase_grid
 
 LINE_STYLES = {"edge of chaos": (PHASE_COLORS[Phase.EDGE], "-"), "neutrality line": ("black", "--")}
 
@@ -35,7 +35,7 @@ def phase_plane(
 def phase_lines(ax: Axes, activation: Activation | str, sigma_b2: ArrayLike, pool: Pool | None = None) -> list[Line2D]:
     """Draw the edge of chaos and, where there is one, the neutrality line at sigma_b2 (m,), on top of everything."""
     sigma_b2 = np.asarray(sigma_b2, float)
-    edge = critical_sigma_w2(activation, sigma_b2, pool=pool, criterion="gradient")
+    edge, _ = edge_line(activation, sigma_b2, pool)
     lines = (edge, neutral_sigma_w2(activation, sigma_b2, pool=pool))
     drawn = []
     for (name, (color, style)), line in zip(LINE_STYLES.items(), lines, strict=True):

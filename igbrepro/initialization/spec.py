@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from igbrepro.checks import finite
-from igbrepro.errors import ParameterError
+from igbrepro.errors import NoEdge, ParameterError
 from igbrepro.theory import Activation, Pool, critical_sigma_w2, get_activation
 
 
@@ -38,11 +39,13 @@ class InitSpec:
         """The same in units of the critical value, sigma_w2 = sigma_w2_ratio * critical_sigma_w2.
 
         Where the gradient and the signal have critical values of their own the gradient's is taken, with the warning
-        NoCommonEdge.
+        NoCommonEdge; where no network stays on the edge (GELU with a small sigma_b2), with UnstableEdge.
         Raises ParameterError also where there is no edge of chaos.
         """
         activation = get_activation(activation)
-        critical = critical_sigma_w2(activation, sigma_b2, pool)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoEdge)  # said by the error below
+            critical = critical_sigma_w2(activation, sigma_b2, pool)
         if np.isnan(critical).any():
             raise ParameterError(
                 f"sigma_b2={sigma_b2!r}: {activation.name} has no known edge of chaos there; give sigma_w2 itself."

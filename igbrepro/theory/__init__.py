@@ -1,6 +1,20 @@
 """Mean-field signal propagation and Initial Guessing Bias at infinite width: NumPy and SciPy only, float64."""
 
-from igbrepro.theory.activations import ERF, GELU, LEAKY_RELU, LINEAR, RELU, TANH, Activation, get_activation
+from igbrepro.theory.activations import (
+    ELU,
+    ERF,
+    GELU,
+    LEAKY_RELU,
+    LINEAR,
+    RELU,
+    SELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
+    Activation,
+    get_activation,
+)
 from igbrepro.theory.class_fraction import ClassFraction, c_from_gamma, gamma_from_c, sigma_mu2, sigma_y2
 from igbrepro.theory.designs import (
     LARGEST_SIGMA_B2,
@@ -34,6 +48,7 @@ from igbrepro.theory.phases import (
     PhaseGrid,
     classify,
     critical_sigma_w2,
+    edge_line,
     neutral_sigma_w2,
     phase_grid,
 )
@@ -44,6 +59,7 @@ from igbrepro.theory.quadrature import bivariate_normal_cdf, bivariate_normal_cd
 
 __all__ = [
     "EDGE_TOLERANCE",
+    "ELU",
     "ERF",
     "GELU",
     "LARGEST_SIGMA_B2",
@@ -51,7 +67,11 @@ __all__ = [
     "LINEAR",
     "RELU",
     "RELU_KAPPA",
+    "SELU",
     "SERIES",
+    "SIGMOID",
+    "SILU",
+    "SOFTPLUS",
     "TANH",
     "Activation",
     "AveragePool",
@@ -80,6 +100,7 @@ __all__ = [
     "data_kernel",
     "design",
     "edge_beta",
+    "edge_line",
     "errors_of_networks",
     "expectation",
     "floor_per_overlap",

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, expit
 
 from igbrepro.checks import finite
 from igbrepro.errors import ParameterError
@@ -114,11 +114,54 @@ TANH = Activation("tanh", np.tanh, _tanh_derivative, torch_function="torch.tanh"
 ERF = Activation("erf", erf, erf_derivative, torch_function="torch.erf", closed_form=Erf())
 GELU = Activation("gelu", gelu, gelu_derivative, torch_function="torch.nn.functional.gelu", closed_form=Gelu())
 
-BUILT_IN = (LINEAR, RELU, TANH, ERF, GELU)
+
+def _sigmoid_derivative(x: np.ndarray) -> np.ndarray:
+    return expit(x) * expit(-x)
+
+
+def _silu(x: np.ndarray) -> np.ndarray:
+    return x * expit(x)
+
+
+def _silu_derivative(x: np.ndarray) -> np.ndarray:
+    return expit(x) * (1 + x * expit(-x))
+
+
+def _softplus(x: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0, x)
+
+
+@dataclass(frozen=True)
+class _Elu:
+    """scale times x for x > 0 and times alpha (exp(x) - 1) below."""
+
+    alpha: float = 1.0
+    scale: float = 1.0
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self.scale * np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+
+
+@dataclass(frozen=True)
+class _EluDerivative(_Elu):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self.scale * np.where(x > 0, 1.0, self.alpha * np.exp(np.minimum(x, 0)))
+
+
+_SELU = (1.6732632423543772, 1.0507009873554805)  # Klambauer et al. 2017, eq. (14)
+SIGMOID = Activation("sigmoid", expit, _sigmoid_derivative, torch_function="torch.sigmoid")
+SILU = Activation("silu", _silu, _silu_derivative, torch_function="torch.nn.functional.silu")
+SOFTPLUS = Activation("softplus", _softplus, expit, torch_function="torch.nn.functional.softplus")
+ELU = Activation("elu", _Elu(), _EluDerivative(), torch_function="torch.nn.functional.elu")
+SELU = Activation("selu", _Elu(*_SELU), _EluDerivative(*_SELU), torch_function="torch.nn.functional.selu")
+
+BUILT_IN = (LINEAR, RELU, TANH, ERF, GELU, SIGMOID, SILU, SOFTPLUS, ELU, SELU)
 
 
 def get_activation(activation: Activation | str) -> Activation:
-    """An Activation as it is, or the built-in one of that name: linear, relu, leaky_relu(a), tanh, erf, gelu.
+    """An Activation as it is, or the built-in one of that name.
+
+    Names: linear, relu, leaky_relu(a), tanh, erf, gelu, sigmoid, silu, softplus, elu, selu.
 
     Raises ParameterError for any other name.
     """

@@ -62,9 +62,14 @@ class ClassFraction:
 
     def __init__(self, gamma: float, n_classes: int = 2) -> None:
         if np.size(gamma) != 1:
-            raise ParameterError(f"gamma={gamma!r}: need one number; make one ClassFraction for each.")
+            raise ParameterError(
+                f"gamma of shape {np.shape(gamma)}: need one number; [ClassFraction(g) for g in gamma]."
+            )
         self.gamma = _gamma(gamma).item()
         self.n_classes = whole("n_classes", n_classes, 2)
+
+    def __repr__(self) -> str:
+        return f"ClassFraction(gamma={self.gamma!r}, n_classes={self.n_classes})"
 
     @property
     def c(self) -> float:
@@ -149,10 +154,11 @@ class ClassFraction:
         weight = step * normal_density(z)
         log_share, log_rest = log_ndtr(root * z), log_ndtr(-root * z)
         counts = np.arange(n + 1)[:, None]
-        pmf = np.concatenate([
-            np.exp(k * log_share + (n - k) * log_rest - betaln(n - k + 1, k + 1) - np.log(n + 1)) @ weight
-            for k in np.array_split(counts, 1 + n // 512)
-        ])  # fmt: skip
+
+        def part(k: np.ndarray) -> np.ndarray:
+            return np.exp(k * log_share + (n - k) * log_rest - betaln(n - k + 1, k + 1) - np.log(n + 1)) @ weight
+
+        pmf = np.concatenate([part(k) for k in np.array_split(counts, 1 + n // 512)])
         if self.gamma > 1:  # then the two ends also hold what lies beyond the grid
             pmf[[0, -1]] = (1 - pmf[1:-1].sum()) / 2
         return pmf

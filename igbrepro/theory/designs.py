@@ -13,7 +13,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.class_fraction import ClassFraction, c_from_gamma
 from igbrepro.theory.mean_field import MeanField, Trajectory
-from igbrepro.theory.phases import EDGE_TOLERANCE, critical_sigma_w2
+from igbrepro.theory.phases import EDGE_TOLERANCE, edge_line
 from igbrepro.theory.pools.pool import Pool
 
 LARGEST_SIGMA_B2 = 1e3  # gamma grows with sigma_b2 without bound; here the search ends
@@ -121,7 +121,7 @@ class _Line:
         Where there is none the first two say nothing.
         """
         sigma_b2 = np.asarray(sigma_b2, dtype=float)
-        found = critical_sigma_w2(self.activation, sigma_b2, pool=self.pool, criterion=self.criterion)
+        found, _ = edge_line(self.activation, sigma_b2, self.pool, self.criterion)
         sigma_w2 = np.where(np.isnan(found), 1.0, found)
         field = MeanField(self.activation, sigma_w2=sigma_w2, sigma_b2=sigma_b2, pool=self.pool)
         path = from_inputs(field, self.depth, self.norm2, self.correlation)

@@ -70,6 +70,13 @@ class DepthScales:
     xi_gradient: np.ndarray
 
 
+def _one(name: str, value: float) -> float:
+    number = finite(name, value, 0, open_low=True)
+    if number.size != 1:
+        raise ParameterError(f"{name}={value!r}: need one number; make one MeanField for each.")
+    return number.item()
+
+
 class MeanField:
     """The infinite-width maps of one layer h' = W g(h) + b, W_ij ~ N(0, sigma_w2/fan_in), b_i ~ N(0, sigma_b2).
 
@@ -83,12 +90,17 @@ class MeanField:
     """
 
     def __init__(
-        self, activation: Activation | str, *, sigma_w2: ArrayLike, sigma_b2: ArrayLike = 0.0, pool: Pool | None = None,
+        self,
+        activation: Activation | str,
+        *,
+        sigma_w2: ArrayLike,
+        sigma_b2: ArrayLike = 0.0,
+        pool: Pool | None = None,
         residual: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.activation, self.pool = get_activation(activation), pool
         self.kernel = pooled_kernel(self.activation, pool)
-        self.residual = residual if residual is None else float(finite("residual", residual, 0, open_low=True))
+        self.residual = residual if residual is None else _one("residual", residual)
         self.sigma_w2 = finite("sigma_w2", sigma_w2, 0, open_low=True)
         self.sigma_b2 = finite("sigma_b2", sigma_b2, 0)
         try:
@@ -123,8 +135,19 @@ class MeanField:
             raise ParameterError(f"cov={worst!r}: a covariance is at most sqrt(q_a q_b) in size; pass cov, not c.")
         return self._keep * cov + self._w2 * self.kernel.covariance(q_a, q_b, cov) + self._b2
 
-    def c_map(self, c: ArrayLike, q: ArrayLike) -> np.ndarray:
-        """Correlation after one more layer, for two inputs of correlation c in [-1, 1] and equal variances q > 0."""
+    def c_map(self, c: ArrayLike, q: ArrayLike | None = None) -> np.ndarray:
+        """Correlation after one more layer, for two inputs of correlation c in [-1, 1] and equal variances q > 0.
+
+        q may be left out where the map does not depend on it: homogeneous activations without bias.
+        Raises ParameterError where it does.
+        """
+        if q is None:
+            if not self.activation.homogeneous or np.any(self.sigma_b2):
+                raise ParameterError(
+                    "q: needed, since this correlation map depends on the variance; after many layers it is "
+                    "fixed_point().q."
+                )
+            q = 1.0
         c, q = finite("c", c, -1, 1), np.maximum(finite("q", q, 0, self._largest_q, open_low=True), SMALLEST_Q)
         after = self._q_map(q)
         high = 1 - self._gap(q, 1 - c) / after

@@ -12,9 +12,22 @@ from igbrepro.initialization import InitSpec
 from igbrepro.modules import StackedMLP
 from igbrepro.modules import activations as layers
 from igbrepro.networks import MLPSpec
-from igbrepro.theory import ERF, GELU, LEAKY_RELU, LINEAR, RELU, TANH, Activation
+from igbrepro.theory import (
+    ELU,
+    ERF,
+    GELU,
+    LEAKY_RELU,
+    LINEAR,
+    RELU,
+    SELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
+    Activation,
+)
 
-ALL = [LINEAR, RELU, LEAKY_RELU(0.1), LEAKY_RELU(-0.5), TANH, ERF, GELU]
+ALL = [LINEAR, RELU, LEAKY_RELU(0.1), LEAKY_RELU(-0.5), TANH, ERF, GELU, SIGMOID, SILU, SOFTPLUS, ELU, SELU]
 
 
 @pytest.mark.parametrize("activation", ALL, ids=lambda a: a.name)

@@ -299,3 +299,9 @@ def test_bad_input_is_named_with_its_value_and_the_remedy(name):
     call, words = BAD[name]
     with pytest.raises(ParameterError, match=words):
         call()
+
+
+def test_it_says_what_it_is_and_takes_one_gamma():
+    assert repr(ClassFraction(2.5, 3)) == "ClassFraction(gamma=2.5, n_classes=3)"
+    with pytest.raises(ParameterError, match=r"gamma of shape \(2,\): need one number"):
+        ClassFraction([1.0, 2.0])

@@ -379,3 +379,16 @@ def test_an_infinite_fixed_point_has_a_chi():
 
 def test_text_form_names_the_parameters():
     assert repr(GOOD) == "MeanField(tanh, sigma_w2=1.5, sigma_b2=0.1)"
+
+
+def test_the_correlation_map_knows_when_it_needs_a_variance():
+    relu = MeanField("relu", sigma_w2=2.0)
+    np.testing.assert_array_equal(relu.c_map([0.0, 0.5]), relu.c_map([0.0, 0.5], 1.0))
+    for needs in (MeanField("tanh", sigma_w2=2.0), MeanField("relu", sigma_w2=2.0, sigma_b2=0.1)):
+        with pytest.raises(ParameterError, match=r"^q: needed"):
+            needs.c_map(0.5)
+
+
+def test_a_residual_scale_is_one_number():
+    with pytest.raises(ParameterError, match=r"residual=\[0.1, 0.2\]: need one number"):
+        MeanField("tanh", sigma_w2=1.0, residual=[0.1, 0.2])

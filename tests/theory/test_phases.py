@@ -1,9 +1,11 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 from theory.references import SILU, SOFTPLUS, mean, pair_mean
 
-from igbrepro.errors import ParameterError
+from igbrepro.errors import NoEdge, ParameterError, UnstableEdge
 from igbrepro.theory import (
     ERF,
     GELU,
@@ -237,3 +239,29 @@ def test_bad_input_is_named_with_its_value_and_the_remedy(name):
     call, words = BAD[name]
     with pytest.raises(ParameterError, match=words):
         call()
+
+
+def test_an_edge_at_which_the_variance_is_not_stable_is_said():
+    """GELU: E[phi^2] = q/4 + 3 q^2/(2 pi) + ..., so at sigma_w2 = 4 every small variance grows."""
+    with pytest.warns(UnstableEdge, match=r"sigma_b2=0: on the edge of chaos of gelu .* not stable"):
+        critical_sigma_w2(GELU, [0.0, 0.5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for activation, bias in ((GELU, 0.5), (TANH, [0.0, 0.1]), (RELU, 0.0), (ERF, 0.0)):
+            critical_sigma_w2(activation, bias)
+
+
+def test_no_edge_is_said_in_words():
+    with pytest.warns(NoEdge, match=r"softplus has no edge of chaos there, hence nan"):
+        assert np.isnan(critical_sigma_w2(SOFTPLUS, 0.1))
+
+
+def test_phases_print_their_names():
+    phase = classify(TANH, sigma_w2=2.0, sigma_b2=0.1)
+    assert str(phase) == f"{phase}" == "prejudice" and phase == 3 and f"{phase:d}" == "3"
+
+
+def test_a_pair_in_round_brackets_is_no_grid():
+    with pytest.raises(ParameterError, match=r"sigma_w2=\(0.5, 5\).*np.linspace\(0.5, 5, 100\)"):
+        phase_grid(TANH, (0.5, 5), (0, 1))
+    assert phase_grid(TANH, [0.5, 5], [0.1]).phase.shape == (1, 2)

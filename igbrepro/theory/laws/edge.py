@@ -12,7 +12,7 @@ from igbrepro.checks import finite
 from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.mean_field import MeanField
-from igbrepro.theory.phases import EDGE_TOLERANCE, critical_sigma_w2
+from igbrepro.theory.phases import EDGE_TOLERANCE, edge_line
 from igbrepro.theory.quadrature import expectation
 
 RELU_KAPPA = 9 * np.pi**2 / 2
@@ -28,7 +28,7 @@ def edge_beta(activation: Activation | str, sigma_b2: ArrayLike) -> np.ndarray:
     phi, sigma_b2 = get_activation(activation), finite("sigma_b2", sigma_b2, 0, open_low=True)
     if phi.homogeneous:
         raise ParameterError(f"activation={phi.name!r}: has a kink or no curvature; its law is not beta / l.")
-    at = MeanField(phi, sigma_w2=critical_sigma_w2(phi, sigma_b2), sigma_b2=sigma_b2).fixed_point(q0=1e-4)
+    at = MeanField(phi, sigma_w2=edge_line(phi, sigma_b2)[0], sigma_b2=sigma_b2).fixed_point(q0=1e-4)
     if not np.all(np.abs(at.chi - 1) < EDGE_TOLERANCE):
         raise ParameterError(f"activation={phi.name!r}: its edge at sigma_b2={sigma_b2} has no stable variance.")
     q = at.q
