@@ -40,11 +40,11 @@ def _times(factor: float) -> str:
     return f"about {f'{rounded:.2g}' if rounded < 10 else f'{rounded:,.0f}'} times as many {REPEATS} as now"
 
 
-def decides_distance(distance: float, z: float, *measurements: Measurement, hopeless: str) -> str:
+def decides_distance(distance: float, z: float, *measurements: Measurement, hopeless: str, against: bool) -> str:
     """What would tell a mean that lies `distance` from a bound apart from it at `z` standard errors, in words.
 
     measurements: whose errors, independent of each other, blur the distance.  hopeless: said where no feasible number
-    of repeats would.
+    of repeats would.  against: whether the mean is on the side that refutes the claim.
     """
     noisy = [m for m in measurements if m.std_error]
     floor = math.hypot(*(m.floor for m in noisy))
@@ -57,14 +57,15 @@ def decides_distance(distance: float, z: float, *measurements: Measurement, hope
     clear = distance**2 - (z * floor) ** 2
     if clear <= 0 and floor:
         return f"the spacing of the evaluations alone leaves ± {format_number(floor)}; finer ones have to come first"
+    verb = "would decide against the claim" if against else "would decide"
     if len(noisy) == 1 and noisy[0].n:
         n = noisy[0].n
         found = repeats_needed(math.sqrt(clear), noise / normal_error(1.0, n - 1) * math.sqrt(n), z)
         if found is None:
             return hopeless
-        return f"if it stays so, about {max(found, n + 1):,} {REPEATS} would decide (here: {n})"
+        return f"if it stays so, about {max(found, n + 1):,} {REPEATS} {verb} (here: {n})"
     factor = (z + float(norm.ppf(POWER))) ** 2 * float(np.divide(noise**2, clear)) if clear else math.inf
-    return hopeless if factor > MOST / 10 else f"if it stays so, {_times(factor)} would decide"
+    return hopeless if factor > MOST / 10 else f"if it stays so, {_times(factor)} {verb}"
 
 
 def decides_error(m: Measurement, allowed: float) -> str:

@@ -133,9 +133,8 @@ def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
         if m.value + half < low or m.value - half > high:
             return Outcome.NOT_REPRODUCED, f"{m}: not {span}"
         distance = min(abs(m.value - low), abs(m.value - high))
-        more = decides_distance(
-            distance, z, m, hopeless=f"it is too near the bound for any feasible number of {REPEATS}"
-        )
+        hopeless = f"it is too near the bound for any feasible number of {REPEATS}"
+        more = decides_distance(distance, z, m, hopeless=hopeless, against=not low <= m.value <= high)
         return Outcome.UNDECIDED, f"{m}: too noisy to say whether it is {span}; {more}"
 
     return Rule(rule, (name,))
@@ -158,7 +157,7 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
         seen = a.std_error is not None or b.std_error is not None  # else both are exact
         if gap < -z * error or (error == 0 and not (gap == 0 and seen)):
             return Outcome.NOT_REPRODUCED, f"{text}: not greater"
-        more = decides_distance(gap, z, a, b, hopeless=HOPELESS)
+        more = decides_distance(gap, z, a, b, hopeless=HOPELESS, against=gap < 0)
         return Outcome.UNDECIDED, f"{text}: too noisy to decide (needs {z:g} standard errors); {more}"
 
     return Rule(rule, (name_a, *([name_b] if isinstance(name_b, str) else [])))

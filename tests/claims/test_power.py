@@ -44,9 +44,9 @@ def seeds(spread, mean, n=3):
     ("rule", "m", "words"),
     [
         (greater("a", 0.0, z=2), seeds(1.0, 0.5), "about 46 seeds or networks would decide (here: 3)"),
-        (greater("a", 0.0, z=2), seeds(1.0, -0.5), "about 46 seeds"),
+        (greater("a", 0.0, z=2), seeds(1.0, -0.5), "about 46 seeds or networks would decide against the claim (here"),
         (between("a", -1.0, 1.0), seeds(1.0, 0.5), "about 46 seeds"),
-        (between("a", 0.0, math.inf), seeds(1.0, -0.5), "about 46 seeds"),
+        (between("a", 0.0, math.inf), seeds(1.0, -0.5), "would decide against the claim"),
         # ((2 + 1.2816) 0.4 / 0.5)^2
         (greater("a", 0.0, z=2), Measurement("a", 0.5, 0.4), "about 6.9 times as many seeds or networks as now"),
         (greater("a", 0.0, z=2), Measurement("a", 0.0, 0.4), "equivalence margin would decide"),
