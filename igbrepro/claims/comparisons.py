@@ -83,13 +83,11 @@ def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measu
     label: what is compared, put after "farthest from theory" and "least precise" to tell several such pairs apart.
     Raises ParameterError where there is none, or one lacks its standard error or a nonzero expected value.
     """
-    for m in measurements:
-        if not m.std_error or not m.expected:
-            raise ParameterError(f"measurement {m.name!r}: a comparison needs a standard error > 0 and expected != 0.")
+    relative = [_relative(m) for m in measurements]
     if not measurements:
         raise ParameterError(f"measurements=() of {label or 'the comparison'}: nothing was measured.")
-    far = max(measurements, key=lambda m: abs(m.z))
-    vague = max(measurements, key=lambda m: m.std_error / abs(m.expected))
+    far = max(measurements, key=lambda m: abs(m.z or 0.0))
+    vague = measurements[int(np.argmax([error for _, error in relative]))]
     many = f"of {len(measurements)}"
     return [
         _ratio(far, farthest(label), f"{far.name}; largest |z| {many}"),
@@ -97,5 +95,12 @@ def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measu
     ]
 
 
+def _relative(m: Measurement) -> tuple[float, float]:
+    """Value and standard error over the expected value."""
+    if not m.std_error or not m.expected:
+        raise ParameterError(f"measurement {m.name!r}: a comparison needs a standard error > 0 and expected != 0.")
+    return m.value / m.expected, m.std_error / abs(m.expected)
+
+
 def _ratio(m: Measurement, name: str, note: str) -> Measurement:
-    return Measurement(name, m.value / m.expected, m.std_error / abs(m.expected), 1.0, f"measured / predicted; {note}")
+    return Measurement(name, *_relative(m), 1.0, f"measured / predicted; {note}")

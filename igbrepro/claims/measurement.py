@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from igbrepro.errors import ParameterError
+from igbrepro.statistics import Estimate
 
 
 def plain(name: str, text: str) -> str:
@@ -62,6 +65,16 @@ class Measurement:
             raise ParameterError(f"floor={self.floor!r} of measurement {self.name!r}: need a finite number >= 0.")
         if self.n is not None and self.n < 2:
             raise ParameterError(f"n={self.n!r} of measurement {self.name!r}: an error needs two or more repeats.")
+
+    @classmethod
+    def of(cls, name: str, estimate: Estimate, expected: float | None = None, note: str = "") -> Measurement:
+        """The measurement that an Estimate of one number makes; raises ParameterError also for one of arrays."""
+        if np.ndim(estimate.value) or np.ndim(estimate.error):
+            raise ParameterError(
+                f"estimate of shape {np.shape(estimate.value)} of measurement {name!r}: need one number; "
+                "make one Measurement for each."
+            )
+        return cls(name, float(estimate.value), float(estimate.error), expected, note)
 
     @property
     def z(self) -> float | None:

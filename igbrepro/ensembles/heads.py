@@ -22,7 +22,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, Spec, build
 from igbrepro.probes import features
-from igbrepro.statistics import mean_max_of_counts
+from igbrepro.statistics import Estimate, mean_max_of_counts
 from igbrepro.theory import ClassFraction, DataKernel, MeanField, conv_kernel, data_kernel, next_covariance
 
 
@@ -156,12 +156,12 @@ class OneNumberLaw:
 
 def matrix_law(
     covariance: ArrayLike, laws: Mapping[int, OneNumberLaw], n_nodes: int, rng: np.random.Generator
-) -> dict[int, tuple[float, float]]:
-    """(mean, error) of the favourite's share among inputs whose logits have this whole covariance (n, n), of any rank.
+) -> dict[int, Estimate]:
+    """Mean of the favourite's share, for each number of classes, where the logits have this whole covariance (n, n).
 
-    laws: the one-number law of each number of classes, for n inputs.  n_nodes normal nodes are drawn twice from the
-    same random numbers, with every c_ab and with their mean in place of each: the difference, which scatters less than
-    either, is added to the one-number law of that mean.
+    covariance: of any rank.  laws: the one-number law of each number of classes, for n inputs.
+    n_nodes normal nodes are drawn twice from the same random numbers, with every c_ab and with their mean in place of
+    each: the difference, which scatters less than either, is added to the one-number law of that mean.
     Raises ParameterError for a mean correlation below 0, which no law of one number has.
     """
     correlation = _correlation(covariance)
@@ -175,7 +175,7 @@ def matrix_law(
     for k, law in laws.items():
         more = max_fractions(each, k) - max_fractions(alike, k)
         error = more.std(ddof=1) / np.sqrt(len(more)) if len(more) > 1 else np.inf
-        found[k] = float(law(c) + more.mean()), float(error)
+        found[k] = Estimate(float(law(c) + more.mean()), float(error))
     return found
 
 

@@ -1,9 +1,9 @@
-"""Estimates with standard errors from samples over networks and from series over widths (NumPy and SciPy only)."""
+"""The one type of a number with its error, and estimates from samples over networks (NumPy and SciPy only)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,17 +13,22 @@ from igbrepro.errors import ParameterError
 
 
 class Estimate(NamedTuple):
-    """A value and its standard error, floats or arrays of one shape."""
+    """A value and its standard error (or what its function says in place of one), floats or arrays of one shape.
 
-    value: np.ndarray
-    error: np.ndarray
+    Unpacks as `value, error`.
+    """
 
+    value: Any
+    error: Any
 
-class WidthFit(NamedTuple):
-    """mean = limit + slope / width, elementwise: what infinite width would give, and how fast a width gets there."""
+    @classmethod
+    def of_mean(cls, samples: ArrayLike) -> Estimate:
+        """The mean over the first axis of samples (n, ...), n >= 2 independent draws, and its standard error.
 
-    limit: Estimate
-    slope: Estimate
+        Raises ParameterError for fewer than two samples.
+        """
+        samples = _samples(samples)
+        return cls(samples.mean(0), samples.std(0, ddof=1) / np.sqrt(len(samples)))
 
 
 def jackknife(function: Callable[[np.ndarray], ArrayLike], samples: ArrayLike) -> Estimate:
@@ -32,10 +37,8 @@ def jackknife(function: Callable[[np.ndarray], ArrayLike], samples: ArrayLike) -
     samples: (n, ...), n >= 2 independent draws.  function: of their mean (...,), to a number or an array.
     The value is the plain function of the mean. Raises ParameterError for fewer than two samples.
     """
-    samples = np.asarray(samples, dtype=float)
+    samples = _samples(samples)
     n = len(samples)
-    if n < 2:
-        raise ParameterError(f"samples: {n} of them; a standard error needs 2 or more.")
     total = samples.sum(0)
     left_out = np.array([function((total - one) / (n - 1)) for one in samples])
     return Estimate(np.asarray(function(total / n)), np.sqrt((n - 1) * left_out.var(0)))
@@ -64,29 +67,6 @@ def weighted_mean(values: ArrayLike, errors: ArrayLike) -> Estimate:
     return Estimate((weight * np.asarray(values, dtype=float)).sum(0) / weight.sum(0), weight.sum(0) ** -0.5)
 
 
-def width_fit(widths: ArrayLike, mean: ArrayLike, std_error: ArrayLike) -> WidthFit:
-    """Weighted least squares of mean = limit + slope / width.
-
-    widths: (k,), k >= 2 different ones.  mean, std_error: (k, ...), independent, errors > 0.
-    Raises ParameterError for fewer widths.
-    """
-    x = 1 / np.asarray(widths, dtype=float)
-    return WidthFit(*_line(x, np.asarray(mean, dtype=float), np.asarray(std_error, dtype=float), "widths"))
-
-
-def _line(x: np.ndarray, y: np.ndarray, error: np.ndarray, name: str) -> tuple[Estimate, Estimate]:
-    """Intercept and slope of the weighted straight line through (x, y ± error), x (k,), y (k, ...)."""
-    if len(np.unique(x)) < 2:
-        raise ParameterError(f"{name}: need at least two different values to fit a line.")
-    x = x.reshape(-1, *[1] * (y.ndim - 1))
-    weight = 1 / error**2
-    s0, s1, s2 = weight.sum(0), (weight * x).sum(0), (weight * x**2).sum(0)
-    t0, t1 = (weight * y).sum(0), (weight * x * y).sum(0)
-    det = s0 * s2 - s1**2
-    intercept = Estimate((s2 * t0 - s1 * t1) / det, np.sqrt(s2 / det))
-    return intercept, Estimate((s0 * t1 - s1 * t0) / det, np.sqrt(s0 / det))
-
-
 def z_limit(n_comparisons: int, false_alarm: float = 1e-3) -> float:
     """The |z| that the largest of `n_comparisons` normal z-scores exceeds with probability at most `false_alarm`."""
     if n_comparisons < 1 or not 0 < false_alarm < 1:
@@ -94,3 +74,10 @@ def z_limit(n_comparisons: int, false_alarm: float = 1e-3) -> float:
             f"n_comparisons={n_comparisons}, false_alarm={false_alarm}: need at least one, and a probability."
         )
     return float(-ndtri(false_alarm / 2 / n_comparisons))
+
+
+def _samples(samples: ArrayLike) -> np.ndarray:
+    array = np.asarray(samples, dtype=float)
+    if array.ndim == 0 or len(array) < 2:
+        raise ParameterError(f"samples: {array.size} of them; a standard error needs 2 or more.")
+    return array

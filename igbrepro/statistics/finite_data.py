@@ -9,14 +9,15 @@ from scipy.stats import kstest
 
 from igbrepro.checks import whole
 from igbrepro.errors import ParameterError
+from igbrepro.statistics.estimates import Estimate
 from igbrepro.theory import ClassFraction
 
 
-def uniform_distance(u: ArrayLike) -> tuple[float, float]:
-    """(distance, error) of a sample u (any shape) in [0, 1] from the uniform law.
+def uniform_distance(u: ArrayLike) -> Estimate:
+    """The distance of a sample u (any shape) in [0, 1] from the uniform law.
 
-    distance: the largest gap between the two distribution functions (Kolmogorov).  error: such that the law the sample
-    came from lies within distance ± 2 error with probability 95 %, whatever it is (Dvoretzky, Kiefer and Wolfowitz;
+    value: the largest gap between the two distribution functions (Kolmogorov).  error: such that the law the sample
+    came from lies within value ± 2 error with probability 95 %, whatever it is (Dvoretzky, Kiefer and Wolfowitz;
     for independent draws), so that `between(name, -inf, bound)` speaks about laws and not about samples.
     Raises ParameterError for fewer than 2 values, or values outside [0, 1].
     """
@@ -25,11 +26,11 @@ def uniform_distance(u: ArrayLike) -> tuple[float, float]:
         raise ParameterError(f"u: need 2 or more probabilities in [0, 1], got {len(u)} values; apply the law's cdf.")
     steps = np.arange(len(u) + 1) / len(u)
     distance = max(np.max(steps[1:] - u), np.max(u - steps[:-1]))
-    return float(distance), float(np.sqrt(np.log(2 / 0.05) / (2 * len(u))) / 2)
+    return Estimate(float(distance), float(np.sqrt(np.log(2 / 0.05) / (2 * len(u))) / 2))
 
 
-def normal_distance(sample: ArrayLike, variance: ArrayLike = 1.0) -> tuple[float, float]:
-    """(distance, error), as `uniform_distance`, of a sample from N(0, variance); the two broadcast."""
+def normal_distance(sample: ArrayLike, variance: ArrayLike = 1.0) -> Estimate:
+    """The distance, as `uniform_distance` gives it, of a sample from N(0, variance); the two broadcast."""
     return uniform_distance(ndtr(np.asarray(sample, dtype=float) / np.sqrt(variance)))
 
 
@@ -49,20 +50,18 @@ def var_of_fraction(counts: ArrayLike, n_inputs: int, axis: int = -1) -> np.ndar
     return (n * seen - 0.25) / (n - 1)
 
 
-def mean_max_of_counts(
-    law: ClassFraction, n_inputs: int, rng: np.random.Generator, draws: int = 100_000
-) -> tuple[float, float]:
-    """(mean, error) of max_k (count of class k)/n_inputs: above law.mean_max(), since counting scatters too.
+def mean_max_of_counts(law: ClassFraction, n_inputs: int, rng: np.random.Generator, draws: int = 100_000) -> Estimate:
+    """The mean of max_k (count of class k)/n_inputs: above law.mean_max(), since counting scatters too.
 
     Two classes: exact, from the binomial mixture, with error 0.  More: `draws` multinomial counts.
     """
     n = whole("n_inputs", n_inputs, 1)
     if law.n_classes == 2:
         k = np.arange(n + 1)
-        return float(law.pmf(n) @ np.maximum(k, n - k) / n), 0.0
+        return Estimate(float(law.pmf(n) @ np.maximum(k, n - k) / n), 0.0)
     fractions = law.sample(draws, rng)
     largest = rng.multinomial(n, fractions / fractions.sum(1, keepdims=True)).max(1) / n
-    return float(largest.mean()), float(largest.std() / np.sqrt(draws))
+    return Estimate(float(largest.mean()), float(largest.std() / np.sqrt(draws)))
 
 
 def node_averages(table: ArrayLike) -> tuple[float, float]:

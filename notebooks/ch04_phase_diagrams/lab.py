@@ -27,6 +27,7 @@ from igbrepro.ensembles import EnsembleResult, Measure, gaussian_inputs, simulat
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
+from igbrepro.statistics import Estimate
 from igbrepro.theory import Activation, MeanField, Phase, classify, critical_sigma_w2, get_activation, neutral_sigma_w2
 
 SETTLE = 10  # layers in which the variance finds its level
@@ -122,15 +123,12 @@ def stranger_agreement(
     return _answers(activation, init, size, seed, _norm2(variance, init), everywhere=False)
 
 
-def answers_by_layer(
-    activation: Activation | str, init: InitSpec, size: ProbeSize, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of pairs of unrelated inputs with the same answer from heads at each layer: (mean, error), (depth + 1,).
+def answers_by_layer(activation: Activation | str, init: InitSpec, size: ProbeSize, seed: int) -> Estimate:
+    """Share of pairs of unrelated inputs with the same answer from heads at each layer, (depth + 1,), over networks.
 
-    The inputs have mean square 1; error is the standard error over networks.
+    The inputs have mean square 1.
     """
-    same = _answers(activation, init, size, seed, 1.0, everywhere=True)
-    return same.mean(0), same.std(0, ddof=1) / np.sqrt(size.n_networks)
+    return Estimate.of_mean(_answers(activation, init, size, seed, 1.0, everywhere=True))
 
 
 def same_answer_theory(c: ArrayLike) -> NDArray[np.float64]:

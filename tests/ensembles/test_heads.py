@@ -125,11 +125,13 @@ def test_clusters_have_a_favourite_that_the_mean_correlation_does_not_see():
 
 @pytest.mark.parametrize(
     ("spec", "inputs"),
-    [(MLPSpec("relu", 3, 1500, input_shape=(20,), residual=0.5), IMAGES.reshape(6, 64)[:, :20]),
-     (MLPSpec("tanh", 3, 1500, input_shape=(20,)), IMAGES.reshape(6, 64)[:, :20]),
-     (CNNSpec("relu", 3, 200, input_shape=(1, 8, 8)), IMAGES)],
+    [
+        (MLPSpec("relu", 3, 1500, input_shape=(20,), residual=0.5), IMAGES.reshape(6, 64)[:, :20]),
+        (MLPSpec("tanh", 3, 1500, input_shape=(20,)), IMAGES.reshape(6, 64)[:, :20]),
+        (CNNSpec("relu", 3, 200, input_shape=(1, 8, 8)), IMAGES),
+    ],
     ids=["residual", "plain", "cnn"],
-)  # fmt: skip
+)
 def test_infinite_covariance_is_the_limit_of_wide_networks(spec, inputs):
     want = heads.infinite_covariance(spec, INIT, inputs)
     generator = torch.Generator().manual_seed(4)

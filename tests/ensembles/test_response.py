@@ -20,9 +20,8 @@ def test_deviations_start_where_they_should_and_die_out_as_predicted(of, sigma_w
     init = InitSpec(sigma_w2, 0.1)
     field = SPEC.mean_field(init)
     off = deviations(SPEC, init, of=of, **SIZES)
-    start, predicted = {
-        "q": (0.01 * field.fixed_point().q, field.depth_scales().xi_q), "c": (0.01, field.depth_scales().xi_c),
-    }[of]  # fmt: skip
+    scales = field.depth_scales()
+    start, predicted = {"q": (0.01 * field.fixed_point().q, scales.xi_q), "c": (0.01, scales.xi_c)}[of]
     assert off.shape == (30, 5) and off[:, 0].mean() == pytest.approx(start, rel=0.05)
     scale, error = decay_scale(off, last=3)
     assert error < 0.05 * predicted and abs(scale - predicted) < 4 * error + 0.01 * predicted

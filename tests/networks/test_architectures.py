@@ -66,7 +66,7 @@ def test_what_makes_no_network_is_refused_in_words(kind, change, words):
         ({"pool": AveragePool(9)}, [(16, 16), (8, 8), (8, 8), (8, 8)]),
     ],
     ids=["strides", "odd sides", "oblong", "pools", "pools of stride 1"],
-)  # fmt: skip
+)
 def test_sizes_are_those_of_the_layers(options, sizes):
     spec = CNNSpec("relu", 3, 2, **options)
     assert spec.sizes == sizes

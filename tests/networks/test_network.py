@@ -47,7 +47,7 @@ def test_ratio_to_the_critical_value_becomes_a_raw_variance(activation, ratio, s
         (lambda: MLPSpec("tanh", 3, 10, input_shape=()), r"input_shape=\(\): need a tuple"),
         (lambda: MLPSpec("tanh", 3, 10, input_shape=(28, 0)), "input_shape=0: need a whole number, 1 or more"),
     ],
-)  # fmt: skip
+)
 def test_bad_values_are_named(make, words):
     with pytest.raises(ParameterError, match=words):
         make()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from igbrepro.claims import Measurement
 from igbrepro.errors import ParameterError
-from igbrepro.statistics import decay_scale, jackknife, power_law, weighted_mean, width_fit, z_limit
+from igbrepro.statistics import Estimate, decay_scale, jackknife, power_law, weighted_mean, width_fit, z_limit
 
 RNG = np.random.default_rng(0)
 
@@ -14,6 +15,18 @@ def test_jackknife_of_the_mean_is_the_standard_error():
     samples = RNG.normal(size=(40, 3))
     value, error = jackknife(lambda mean: mean, samples)
     assert np.allclose(value, samples.mean(0)) and np.allclose(error, samples.std(0, ddof=1) / np.sqrt(40))
+
+
+def test_the_mean_of_samples_is_that_of_the_textbook():
+    value, error = Estimate.of_mean([1.0, 2.0, 6.0])
+    assert (value, error) == (3.0, pytest.approx(np.sqrt((4 + 1 + 9) / 2 / 3)))
+
+
+def test_an_estimate_of_one_number_makes_a_measurement():
+    made = Measurement.of("slope", jackknife(np.log, np.array([1.0, 2.0, 3.0])), 0.7, "of three")
+    assert made == Measurement("slope", np.log(2), made.std_error, 0.7, "of three") and made.std_error > 0
+    with pytest.raises(ParameterError, match=r"estimate of shape \(2,\) of measurement 'two'"):
+        Measurement.of("two", Estimate(np.ones(2), np.ones(2)))
 
 
 def test_jackknife_of_a_curved_function_follows_the_delta_method():
@@ -59,6 +72,7 @@ def test_z_limit_is_rarely_exceeded():
     ("call", "words"),
     [
         (lambda: jackknife(np.mean, [1.0]), "samples"),
+        (lambda: Estimate.of_mean(3.0), "samples: 1 of them"),
         (lambda: decay_scale(np.ones((3, 4)), last=4), "last=4"),
         (lambda: width_fit([64, 64], [1, 2], [1, 1]), "widths"),
         (lambda: power_law([2], [1], [1]), "two different"),

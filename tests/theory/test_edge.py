@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from igbrepro.errors import ParameterError
-from igbrepro.statistics import fit_power_law
+from igbrepro.statistics import power_decay
 from igbrepro.theory import ERF, GELU, RELU, RELU_KAPPA, TANH, MeanField, critical_sigma_w2, edge_beta
 
 
@@ -21,12 +21,12 @@ def test_beta_of_erf_in_closed_form():
 @pytest.mark.parametrize("act", [TANH, ERF], ids=lambda act: act.name)
 def test_the_map_decays_with_beta(act):
     path = MeanField(act, sigma_w2=critical_sigma_w2(act, 0.1), sigma_b2=0.1).trajectory(600)
-    assert fit_power_law(path.one_minus_c, 1, first=200).amplitude == pytest.approx(edge_beta(act, 0.1), rel=5e-4)
+    assert power_decay(path.one_minus_c, 1, first=200).amplitude == pytest.approx(edge_beta(act, 0.1), rel=5e-4)
 
 
 @pytest.mark.parametrize("sigma_w2", [1.8, 2.0, 2.2])
 def test_relu_without_bias_decays_with_kappa_at_every_sigma_w2(sigma_w2):
-    fit = fit_power_law(MeanField(RELU, sigma_w2=sigma_w2).trajectory(2000, c0=0.3).one_minus_c, 2, first=700)
+    fit = power_decay(MeanField(RELU, sigma_w2=sigma_w2).trajectory(2000, c0=0.3).one_minus_c, 2, first=700)
     assert fit.amplitude == pytest.approx(RELU_KAPPA, rel=1e-4) and fit.log_term == pytest.approx(1.5, rel=0.01)
 
 
@@ -36,7 +36,7 @@ def test_the_fit_finds_a_known_law(power):
     u = [2.0]
     for _ in range(200):
         u.append(u[-1] + 0.3 + 0.6 / u[-1])
-    fit = fit_power_law(np.array(u) ** -power, power, first=50)
+    fit = power_decay(np.array(u) ** -power, power, first=50)
     assert fit == (pytest.approx(0.3**-power), pytest.approx(0.6 / 0.09))
 
 
@@ -46,7 +46,7 @@ def test_the_fit_finds_a_known_law(power):
         (lambda: edge_beta(RELU, 0.1), "relu"),
         (lambda: edge_beta(TANH, 0.0), "sigma_b2=0.0"),
         (lambda: edge_beta(GELU, 0.01), "gelu"),
-        (lambda: fit_power_law(np.ones(5), 1, first=3), "5 layers"),
+        (lambda: power_decay(np.ones(5), 1, first=3), "5 layers"),
     ],
 )
 def test_wrong_arguments_are_named(call, words):
