@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from igbrepro.ensembles.files import load_ensemble, save_ensemble
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
+from igbrepro.theory import Activation
 
 Array = NDArray[np.float64]
 
@@ -127,6 +130,22 @@ class EnsembleResult:
             raise ParameterError(f"quantiles={tuple(quantiles)!r}: need levels between 0 and 1.")
         rows = [_describe(values[~np.isnan(values)], quantiles) for values in getattr(self, name).T]
         return pd.DataFrame([{"layer": layer, **row} for layer, row in enumerate(rows)])
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to `path`, a file of NumPy's archive format (.npz) without pickles; returns the path.
+
+        Raises ParameterError for a name that does not end in .npz.
+        """
+        return save_ensemble(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path, activation: Activation | None = None) -> EnsembleResult:
+        """What `save` wrote, equal to the last bit.
+
+        activation: that of the networks, where it is one of your own: files hold its name only.
+        Raises ParameterError for a file that is missing, damaged or of another kind, and for another activation.
+        """
+        return load_ensemble(path, activation, cls, Snapshot)
 
     def __repr__(self) -> str:
         return (
