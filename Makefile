@@ -2,6 +2,7 @@
 VENV   ?= .venv
 PRESET ?= laptop
 PORT   ?= 8000
+# The package runs on newer Pythons too; the workflow engine, which this environment holds, has no wheels for them yet.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
@@ -33,10 +34,10 @@ serve: $(STAMP)  ## show the built book at http://127.0.0.1:8000 (PORT=...)
 
 clean:  ## delete everything generated, but not the environment
 	rm -rf build .snakemake .pytest_cache .ruff_cache .hypothesis .benchmarks
-	find igbrepro tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find igbrepro notebooks tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 environment: $(STAMP)
 
