@@ -1,63 +1,48 @@
-"""The repository as a whole: versions in step, imports one way, notebooks in order."""
+"""The repository as a whole: dependencies declared and pinned, chapters complete, the hooks and the Makefile."""
 
 import ast
+import json
+import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from igbrepro.publishing import chapters as sources
+from igbrepro.cli.command import app
+from igbrepro.publishing import NOTEBOOKS, chapter_names, load_claims, load_expected, load_preset, notebook_path
+from igbrepro.publishing.chapters import parameter_defaults, preset_names
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "igbrepro"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NOTEBOOKS = sources.notebook_names()
+EXTRAS = PROJECT["optional-dependencies"]
+CHAPTERS = chapter_names()
+README = (ROOT / "README.md").read_text()
 
-# Imports go up only: a module may import from its own row and from the rows above it.
-LAYERS = [
-    {"errors"},
-    {"estimators", "plain_quadrature"},
-    {"theory"},
-    {"network", "architectures"},
-    {"tracing", "layers", "gains", "initialization"},
-    {"image_models", "models"},
-    {"metrics"},
-    {"sampler", "ensemble", "simulation"},
-    {"diagnostics", "windows", "gradients", "response", "heads", "tokens", "normalised"},
-    {"head_bias", "monitor"},
-    {"data_files", "data"},
-    {"training_run", "training"},
-    {"milestones", "pretraining"},
-    {"results"},
-    {"comparisons", "phase_probe"},
-    {"rules"},
-    {f"claims_{part}" for part in ("pooled", "cnn", "cnn_pooling", "residual", "vit", "start", "practice")},
-    {"claims_register", "claims"},
-    {"plotting", "phase_figures"},
-    {"advice", "diagnosis", "zoo"},
-    {"pages"},
-    {"sources", "workflow", "staging"},
-    {"cli", "__main__"},
-]
-RANK = {name: row for row, names in enumerate(LAYERS) for name in names}
 PLATFORMS = {
     "linux-x86": {"sys_platform": "linux", "platform_machine": "x86_64"},
     "linux-arm": {"sys_platform": "linux", "platform_machine": "aarch64"},
-    "mac-x86": {"sys_platform": "darwin", "platform_machine": "x86_64"},
     "mac-arm": {"sys_platform": "darwin", "platform_machine": "arm64"},
 }
+TORCH = {"linux-x86": ("2.14.1", "0.29.1"), "linux-arm": ("2.9.1", "0.24.1"), "mac-arm": ("2.14.1", "0.29.1")}
+WHEELS = {"linux-x86": "manylinux_2_28_x86_64", "linux-arm": "manylinux_2_28_aarch64", "mac-arm": "macosx_14_0_arm64"}
 
 
-def requirements() -> list[Requirement]:
-    """Every package that pyproject names, in whatever group."""
-    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(*groups: list[str]) -> list[Requirement]:
+    """The packages of these groups of pyproject, without the package itself."""
     found = [Requirement(text) for group in groups for text in group]
     return [requirement for requirement in found if requirement.name != "igbrepro"]
 
@@ -72,39 +57,123 @@ def pins(platform: dict[str, str]) -> dict[str, list[str]]:
             if pin.marker is None or pin.marker.evaluate(platform):
                 (specifier,) = pin.specifier
                 assert specifier.operator == "==", f"{line}: need an exact version"
-                out.setdefault(pin.name.lower().replace("_", "-"), []).append(specifier.version)
+                out.setdefault(canonical(pin.name), []).append(specifier.version)
     return out
 
 
 @pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
 def test_every_dependency_has_one_exact_version_within_its_range(platform):
     exact = pins(platform)
-    for requirement in requirements():
-        versions = exact.get(requirement.name.lower().replace("_", "-"), [])
+    for requirement in requirements(PROJECT["dependencies"], *EXTRAS.values()):
+        versions = exact.get(canonical(requirement.name), [])
         assert len(versions) == 1, f"{requirement.name}: {versions} in constraints.txt, need one version"
         assert versions[0] in requirement.specifier, f"{requirement.name}: {versions[0]} not in {requirement.specifier}"
 
 
-@pytest.mark.parametrize(
-    ("platform", "torch", "torchvision"),
-    [("linux-x86", "2.14.1", "0.29.1"), ("linux-arm", "2.9.1", "0.24.1"), ("mac-x86", "2.14.1", "0.29.1"),
-     ("mac-arm", "2.14.1", "0.29.1")],
-)  # fmt: skip
-def test_torch_of_each_platform(platform, torch, torchvision):
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_torch_of_each_platform(platform):
     exact = pins(PLATFORMS[platform])
-    assert (exact["torch"], exact["torchvision"]) == ([torch], [torchvision])
+    assert (exact["torch"][0], exact["torchvision"][0]) == TORCH[platform]
     assert not [name for name in exact if name.startswith(("nvidia-", "cuda-", "triton"))]
 
 
-def test_conda_environment_is_the_same_one():
+def test_no_version_is_promised_where_torch_has_no_wheels():
+    for elsewhere in (("darwin", "x86_64"), ("win32", "AMD64")):
+        exact = pins(dict(zip(("sys_platform", "platform_machine"), elsewhere, strict=True)))
+        assert "torch" not in exact and "torchvision" not in exact
+    assert "Apple silicon" in README and "WSL" in README
+
+
+def code_of(path: Path) -> str:
+    """The code of a module, or of the cells of a notebook without their magics."""
+    if path.suffix == ".py":
+        return path.read_text()
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    lines = "\n".join("".join(cell["source"]) for cell in cells).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+
+
+def imports(*folders: str) -> dict[str, str]:
+    """Top-level names that the code below these folders imports, each with a file that does."""
+    found = {}
+    for folder in folders:
+        for path in sorted([*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.ipynb")]):
+            for node in ast.walk(ast.parse(code_of(path))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                    names = [node.module]
+                found |= {name.split(".")[0]: str(path.relative_to(ROOT)) for name in names}
+    return found
+
+
+@cache
+def distributions() -> dict[str, list[str]]:
+    """The installed distributions that hold each top-level name; slow to gather."""
+    return dict(packages_distributions())
+
+
+OWN = {"igbrepro", "notebooks", "claims", "lab", "experiment", *(path.stem for path in (ROOT / "tests").iterdir())}
+OWN |= {path.stem for path in NOTEBOOKS.glob("ch*/*.py")}
+
+
+@pytest.mark.parametrize(
+    ("folders", "groups"), [(("igbrepro", "notebooks"), ()), (("tests", "benchmarks"), ("book", "test"))]
+)
+def test_what_is_imported_is_declared(folders, groups):
+    declared = {canonical(r.name) for r in requirements(PROJECT["dependencies"], *(EXTRAS[name] for name in groups))}
+    undeclared = {
+        name: path
+        for name, path in imports(*folders).items()
+        if name not in sys.stdlib_module_names | OWN
+        and not declared & {canonical(distribution) for distribution in distributions().get(name, [name])}
+    }
+    assert not undeclared, f"add these packages to pyproject.toml, or import them nowhere: {undeclared}"
+
+
+def test_what_is_declared_for_the_package_is_imported():
+    imported = {canonical(d) for name in imports("igbrepro", "notebooks") for d in distributions().get(name, ())}
+    unused = {canonical(r.name) for r in requirements(PROJECT["dependencies"])} - imported
+    assert unused <= {"ipykernel"}, "ipykernel runs the notebooks; the others are imported nowhere"
+
+
+def python_range(text: str) -> SpecifierSet:
+    low, high = re.search(r"\((\d+, \d+)\) <= sys\.version_info < \((\d+, \d+)\)", text).groups()
+    return SpecifierSet(f">={low.replace(', ', '.')},<{high.replace(', ', '.')}")
+
+
+def test_conda_environment_is_the_one_that_make_makes():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (python,) = [entry for entry in environment["dependencies"] if str(entry).startswith("python")]
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     assert environment["name"] == PROJECT["name"] == "igbrepro"
-    assert SpecifierSet(python.removeprefix("python")) == SpecifierSet(PROJECT["requires-python"])
+    assert SpecifierSet(python.removeprefix("python")) == python_range((ROOT / "Makefile").read_text())
     assert pip == ["-c constraints.txt", "-e .[dev]"]
-    extras = PROJECT["optional-dependencies"]
-    assert "igbrepro[book,test]" in extras["dev"] and set(extras) == {"book", "test", "dev"}
+    assert "igbrepro[book,test]" in EXTRAS["dev"] and set(EXTRAS) == {"book", "test", "dev"}
+
+
+index = pytest.mark.skipif(not os.environ.get("IGBREPRO_INDEX"), reason="asks the package index; set IGBREPRO_INDEX=1")
+
+
+def resolve(tmp_path: Path, *arguments: str) -> None:
+    """What pip would install, from wheels alone; fails with pip's words where there is no such set."""
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--only-binary=:all:", "--target"]
+    run = subprocess.run([*command, str(tmp_path / "x"), *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+
+
+@index
+@pytest.mark.index
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_package_installs_from_wheels(tmp_path, python):
+    resolve(tmp_path, "--python-version", python, "-c", str(ROOT / "constraints.txt"), *PROJECT["dependencies"])
+
+
+@index
+@pytest.mark.index
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_torch_has_wheels_for_each_platform(tmp_path, platform):
+    pinned = [f"{name}=={version}" for name, version in zip(("torch", "torchvision"), TORCH[platform], strict=True)]
+    resolve(tmp_path, "--no-deps", "--python-version", "3.12", "--platform", WHEELS[platform], *pinned)
 
 
 def test_citation_names_the_paper_of_the_bibliography():
@@ -114,60 +183,73 @@ def test_citation_names_the_paper_of_the_bibliography():
     assert all(f"{author['family-names']}, {author['given-names']}" in entry for author in paper["authors"])
 
 
-def layer(path: Path) -> str:
-    """The layer of a file: its name, or that of its subpackage."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_imports_run_one_way(path):
-    assert layer(path) in RANK, f"{path.name}: give it a place in LAYERS"
-    above = {name.split(".")[1] for name in sources.imported_names(ast.parse(path.read_text())) if name.count(".") == 1
-             and name.startswith("igbrepro.")}  # fmt: skip
-    upward = {name for name in above & set(RANK) if RANK[name] > RANK[layer(path)]}
-    assert not upward, f"{path.name} imports from {upward}, which stand below it in LAYERS"
-
-
-def test_theory_claims_and_workflow_import_without_torch():
-    modules = ["theory", "network", "results", "claims", "pages", "sources", "workflow", "staging", "cli", "data_files"]
-    code = "; ".join(["import sys", *(f"import igbrepro.{name}" for name in modules), "print('torch' in sys.modules)"])
+def test_theory_claims_and_publishing_import_without_torch():
+    rooms = ["theory", "statistics", "claims", "publishing", "cli"]
+    code = "; ".join(["import sys", *(f"import igbrepro.{name}" for name in rooms), "print('torch' in sys.modules)"])
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_notebook_is_kept_as_a_source(name):
-    path = sources.notebook_path(name)
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in code), "stores outputs: nbstripout them"
-    assert notebook.cells[0].cell_type == "markdown" and notebook.cells[0].source.startswith("# ")
-    assert isinstance(sources.parameter_defaults(path).get("seed"), int), "the parameters cell needs a seed"
+def test_every_folder_below_notebooks_is_a_chapter():
+    folders = {path.name for path in NOTEBOOKS.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))}
+    assert folders == set(CHAPTERS)
 
 
-@pytest.mark.parametrize("preset", ["smoke", "laptop", "paper"])
-def test_presets_list_every_notebook(preset):
-    assert sorted(sources.load_preset(preset)) == sorted(NOTEBOOKS)
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_is_complete_and_its_notebook_a_source(name):
+    here = {path.name for path in (NOTEBOOKS / name).iterdir()}
+    assert {notebook_path(name).name, "claims.py", "expected.yml", "sizes.yml"} <= here
+    assert load_claims(name) and set(load_expected(name)) == set(load_claims(name))
+    text = notebook_path(name).read_text()
+    notebook = json.loads(text)
+    assert text == json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "one form for all, as the hooks leave it"
+    cells = notebook["cells"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), "nbstripout it"
+    assert cells[0]["cell_type"] == "markdown" and "".join(cells[0]["source"]).startswith("# ")
+    assert isinstance(parameter_defaults(notebook_path(name)).get("seed"), int), "the parameters cell needs a seed"
 
 
-def test_laptop_preset_is_the_notebooks_own_parameters():
-    assert not [name for name, entry in sources.load_preset("laptop").items() if entry.parameters]
+def test_every_preset_lists_every_chapter_and_the_laptop_s_is_the_notebooks_own():
+    assert preset_names() == ["smoke", "laptop", "paper"]
+    assert all(list(load_preset(preset)) == CHAPTERS for preset in preset_names())
+    assert not [name for name, entry in load_preset("laptop").items() if entry.parameters]
 
 
-def test_every_notebook_is_a_chapter():
+def test_the_table_of_contents_holds_every_chapter_in_order():
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    assert sorted(c for c in chapters if c.startswith("notebooks/")) == sorted(
-        f"notebooks/{name}" for name in NOTEBOOKS
-    )
+    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    ours = [notebook_path(name).relative_to(ROOT).with_suffix("").as_posix() for name in CHAPTERS]
+    assert [file for file in files if file.startswith("notebooks/")] == ours
+
+
+def test_the_hooks_leave_the_repository_as_it_is(tmp_path):
+    sources = []
+    for folder in ("igbrepro", "notebooks", "tests", "benchmarks", "tools", "book"):
+        sources += [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.ipynb")]
+    names = [str(path.relative_to(ROOT)) for path in sorted(sources)]
+    for name in [*names, "pyproject.toml"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    for hook in hooks["hooks"]:
+        program, *options = shlex.split(hook["entry"])
+        wanted = [name for name in names if name.endswith(".ipynb") or "python" in hook.get("types_or", ())]
+        command = [str(Path(sys.executable).with_name(program)), *options, *wanted]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, f"{hook['id']}: {run.stdout[-2000:]}{run.stderr[-500:]}"
+    assert not [name for name in names if (tmp_path / name).read_bytes() != (ROOT / name).read_bytes()]
 
 
 def make(folder: Path, *arguments: str) -> str:
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_make_help_lists_every_target_with_its_words():
+    told = dict(line.split(None, 1) for line in make(ROOT, "help").splitlines())
+    assert set(told) == {"book", "test", "notebook", "serve", "clean", "help"} and told["help"] == "this list"
+    text = (ROOT / "Makefile").read_text()
+    assert not re.search(r"\bsed\b|\bgrep -P|readlink -f|expand -t", text), "BSD tools differ there; use awk"
 
 
 def test_environment_is_made_when_missing_or_out_of_date_and_reused_across_clones(tmp_path):
@@ -186,3 +268,31 @@ def test_environment_is_made_when_missing_or_out_of_date_and_reused_across_clone
         file.write("# changed\n")
     assert "pip install" in make(tmp_path / "two", "-n", "environment", venv)
     assert "pip install" not in make(tmp_path / "one", "-n", "environment", venv)
+
+
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_readme_imports_what_there_is():
+    lines = [line for block in PYTHON_BLOCKS for line in block.splitlines() if line.startswith("from ")]
+    named = {tuple(dotted.rsplit(".", 1)) for dotted in re.findall(r"`(igbrepro(?:\.\w+){2})", README)}
+    lines += [f"from {room} import {name}" for room, name in sorted(named)]
+    run = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert lines and run.returncode == 0, run.stderr
+
+
+def test_the_numbers_that_the_readme_shows_are_those_of_its_code():
+    (block,) = [block for block in PYTHON_BLOCKS if "classify(" in block]
+    names: dict[str, object] = {}
+    exec(block, names)
+    shown = re.findall(r"^(\w+\(.*\)) +# (?:\.\.\. and )?([\d.]+)", block, flags=re.MULTILINE)
+    assert len(shown) == 3
+    for call, number in shown:
+        assert f"{eval(call, names):.6f}" == number, call
+
+
+def test_the_commands_of_the_readme_are_there():
+    words = set(re.findall(r"(?:^|`)igbrepro ([a-z]+)", README, flags=re.MULTILINE))
+    assert {"run", "list", "claims", "diagnose", "data"} <= words <= set(app.commands)

@@ -21,7 +21,6 @@ PACKAGES = (
     "seaborn",
     "torch",
     "torchvision",
-    "torchmetrics",
     "papermill",
     "snakemake",
     "jupyter-book",
