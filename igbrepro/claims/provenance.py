@@ -28,11 +28,31 @@ PACKAGES = (
 
 
 def _git(*arguments: str, folder: Path) -> str | None:
+    """What git says in `folder`, whoever owns it; None where it fails or is not there."""
+    command = ["git", "-c", f"safe.directory={folder}", *arguments]
     try:
-        run = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20, check=True)
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return run.stdout.strip()
+
+
+def repository_state(folder: Path | str) -> dict[str, Any]:
+    """Of the repository whose top is `folder`: its commit, whether it has changes, and why there is none (or "").
+
+    A repository that merely surrounds the folder, such as that of a user's own project in which this package is
+    installed, is another one: commit and dirty are None then.
+    """
+    folder = Path(folder).resolve()
+    top = _git("rev-parse", "--show-toplevel", folder=folder)
+    if top is None:
+        why = "git is not installed" if shutil.which("git") is None else "not a git clone"
+        return {"commit": None, "dirty": None, "why": why}
+    if Path(top).resolve() != folder:
+        return {"commit": None, "dirty": None, "why": "installed inside another repository"}
+    commit, status = _git("rev-parse", "HEAD", folder=folder), _git("status", "--porcelain", folder=folder)
+    why = "" if commit else "a repository without commits"
+    return {"commit": commit, "dirty": None if status is None else bool(status), "why": why}
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -60,16 +80,13 @@ def _accelerators() -> list[str]:
 
 
 def provenance(folder: Path | str = ".") -> dict[str, Any]:
-    """Commit of the repository around `folder` (None outside one), versions, hardware and time of this run.
+    """Commit of the repository whose top is `folder` (None: unknown, with `why`), versions, hardware, time of this run.
 
     Holds no host or user name and no path, so it can be published.
     """
-    folder = Path(folder)
-    status = _git("status", "--porcelain", folder=folder)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
     return {
-        "commit": _git("rev-parse", "HEAD", folder=folder),
-        "dirty": bool(status) if status is not None else None,
+        **repository_state(folder),
         "versions": dict(_versions()),
         "hardware": {
             "processor": _processor(),

@@ -241,7 +241,7 @@ def _clock(seconds: float) -> str:
 
 def _commit(made: Mapping[str, Any]) -> str:
     commit = made.get("commit")
-    return f"`{commit[:10]}`{' + changes' if made.get('dirty') else ''}" if commit else "not in a repository"
+    return f"`{commit[:10]}`{' + changes' if made.get('dirty') else ''}" if commit else "unknown"
 
 
 def _machine(made: Mapping[str, Any]) -> str:

@@ -178,7 +178,7 @@ def provenance_text(record: Record, changes: Mapping[str, Any]) -> str:
     """The last cell of an executed notebook, in Markdown: what made this page and the command that repeats it."""
     made = record.provenance
     hardware = made["hardware"]
-    commit = f"`{made['commit'][:12]}`" if made["commit"] else "none (not a git clone)"
+    commit = f"`{made['commit'][:12]}`" if made["commit"] else f"unknown ({made.get('why') or 'not a git clone'})"
     rows = {
         "preset": f"`{record.preset}`" + (f" with {_code_list(record.changed)}" if record.changed else ""),
         "seed": record.parameters.get("seed", "none"),
