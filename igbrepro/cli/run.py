@@ -32,11 +32,16 @@ from igbrepro.cli.options import (
     help="Change one parameter, such as -p width 512 or -p activations relu,tanh; may be given several times.",
 )
 @preset_option
-@click.option("--out", type=FOLDER, default=Path("build/run"), show_default=True, help="Where results go.")
+@click.option("--out", type=FOLDER, help="Where results go.  [default: build/run/PRESET]")
 @click.option("--log", type=FILE, help="Where the notebook is written while it runs, and kept if it fails.")
 @notebooks_option
 def run(
-    name: str, changes: tuple[tuple[str, str], ...], preset: str, out: Path, log: Path | None, notebooks: Path | None
+    name: str,
+    changes: tuple[tuple[str, str], ...],
+    preset: str,
+    out: Path | None,
+    log: Path | None,
+    notebooks: Path | None,
 ) -> None:
     """Run chapter NAME and print its verdicts.
 
@@ -51,7 +56,7 @@ def run(
         run_notebook,
     )
 
-    root = chapters_folder(notebooks)
+    root, out = chapters_folder(notebooks), out or Path("build/run", preset)
     chapter = find_chapter(name, root)
     defaults = parameter_defaults(notebook_path(chapter, root))
     values = {key: typed(text, defaults.get(key)) for key, text in changes}
@@ -63,7 +68,9 @@ def run(
     click.echo(time_told(chapter, preset, load_preset(preset, root)[chapter].minutes, values), err=True)
     alone = sys.stderr.isatty() and log is None  # the workflow names a log, and runs several at once
     record = run_notebook(chapter, preset=preset, changes=values, out=out, log=log, root=root, progress=alone)
-    click.echo(f"{chapter}: done in {in_words(record.seconds / 60)} -> {notebook_path(chapter, out)}")
+    click.echo(
+        f"{chapter}: done in {in_words(record.seconds / 60)} -> {notebook_path(chapter, out)}, record, figures and tables beside it"
+    )
     for verdict in record.verdicts:
         click.echo(verdict)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from igbrepro.claims import Record, describe_data, notebook_verdicts, provenance
 from igbrepro.errors import IgbreproError
 from igbrepro.publishing.chapters import NOTEBOOKS, ROOT, notebook_path, record_path, resolve_parameters
+from igbrepro.publishing.results import write_results
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -41,6 +42,8 @@ def run_notebook(
     progress: bool = False,
 ) -> Record:
     """Execute the notebook of chapter `name` in its folder and write it below `out`/`name`, its record beside it.
+
+    So are its figures and tables, as figures/*.png and tables/*.csv.
 
     changes: parameters that differ from the preset; paths among them are meant from the caller's folder, and so are
     those in the environment.  log: where the notebook is written while it runs, and stays if it fails (default:
@@ -93,6 +96,7 @@ def run_notebook(
     _as_typed(notebook, injected, located)
     nbformat.write(notebook, executed)
     record.write(record_path(executed))
+    write_results(notebook, executed.parent)
     unfinished.unlink()
     return record
 
