@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from igbrepro.data import datasets as data
+from igbrepro import data
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, build
 from igbrepro.training import training as training

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from igbrepro.data import files as data_files
+from igbrepro.data import fashion_mnist
 
 PER_CLASS = {"train": 1_000, "test": 200}
 
@@ -29,15 +29,15 @@ def first_of_each_class(labels: np.ndarray, per_class: int) -> np.ndarray:
 
 
 def main(full: Path, out: Path) -> None:
-    train_images, train_labels, test_images, test_labels = data_files.read_idx_folder(
-        full, data_files.FASHION_SHA256, "install Debian's dataset-fashion-mnist"
+    train_images, train_labels, test_images, test_labels = fashion_mnist.read_idx_folder(
+        full, fashion_mnist.SHA256, "install Debian's dataset-fashion-mnist"
     )
     train = first_of_each_class(train_labels, PER_CLASS["train"])
     test = first_of_each_class(test_labels, PER_CLASS["test"])
     arrays = (train_images[train, 0], train_labels[train], test_images[test, 0], test_labels[test])
     out.mkdir(parents=True, exist_ok=True)
     sums = []
-    for name, array in zip(data_files.IDX_FILES, arrays, strict=True):
+    for name, array in zip(fashion_mnist.IDX_FILES, arrays, strict=True):
         content = idx_bytes(array.astype(np.uint8))
         (out / f"{name}.gz").write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
         sums.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
@@ -46,5 +46,5 @@ def main(full: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     arguments = [Path(argument) for argument in sys.argv[1:]]
-    defaults = [Path("/usr/share/datasets/fashion-mnist"), data_files.SUBSET_FOLDER]
+    defaults = [Path("/usr/share/datasets/fashion-mnist"), fashion_mnist.SUBSET_FOLDER]
     main(*(arguments + defaults[len(arguments) :]))

@@ -7,7 +7,6 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torchvision import models as zoo
@@ -15,8 +14,6 @@ from torchvision.models import WeightsEnum
 from torchvision.models.vision_transformer import VisionTransformer
 
 from igbrepro.checks import finite, whole
-from igbrepro.data import Dataset
-from igbrepro.data import files as data_files
 from igbrepro.errors import DataMissing, ParameterError
 
 PRETRAINED = {
@@ -68,32 +65,6 @@ def _known(name: str) -> tuple[Callable[..., VisionTransformer], WeightsEnum]:
 
 def _resizing(model: VisionTransformer) -> nn.Sequential:
     return nn.Sequential(nn.Upsample(size=(model.image_size,) * 2, mode="bilinear"), model)
-
-
-def cifar100() -> Dataset:
-    """CIFAR-100 by torchvision, from the folder cifar100 of IGBREPRO_DATA or the cache, or downloaded there (170 MB).
-
-    Raises DataMissing where it cannot be had.
-    """
-    from torchvision.datasets import CIFAR100
-
-    folders = [root / "cifar100" for place, root in data_files.places() if place != "system"]
-    there = [folder for folder in folders if (folder / CIFAR100.base_folder).is_dir()]
-    folder = (there or folders)[0]
-    try:
-        train, test = (CIFAR100(folder, train=split, download=not there) for split in (True, False))
-    except (OSError, RuntimeError) as error:
-        raise DataMissing(
-            f"{folder}: no CIFAR-100 here, or a damaged one ({error}); put torchvision's unpacked folder "
-            f"{CIFAR100.base_folder} there, or use pretrained='miniature', which needs neither data nor weights."
-        ) from error
-    arrays = [
-        part
-        for split in (train, test)
-        for part in (split.data.transpose(0, 3, 1, 2), np.array(split.targets, np.int64))
-    ]
-    source = "IGBREPRO_DATA or cache copy" if there else "download"
-    return Dataset("cifar100", *arrays, classes=tuple(train.classes), source=source)
 
 
 def _transformer(model: nn.Module) -> VisionTransformer:

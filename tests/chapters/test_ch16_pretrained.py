@@ -1,6 +1,5 @@
 import copy
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ from igbrepro.errors import DataMissing, ParameterError
 from igbrepro.networks import ViTSpec, build
 from igbrepro.probes import features
 from notebooks.ch16_pretrained import lab as pretraining
-from notebooks.ch16_pretrained.lab import cifar100, freeze_body_, load_pretrained, new_head_, rescale_, untrained
+from notebooks.ch16_pretrained.lab import freeze_body_, load_pretrained, new_head_, rescale_, untrained
 
 SPEC = ViTSpec("gelu", depth=2, width=8, heads=2, n_classes=3, input_shape=(3, 8, 8))
 
@@ -103,31 +102,6 @@ def test_weights_that_cannot_be_had_say_what_to_do(tmp_path, monkeypatch):
         load_pretrained("vit_b_16", tmp_path / "text.pth")
     with pytest.raises(ParameterError, match="vit_h"):
         load_pretrained("vit_h")
-
-
-class FakeCIFAR100:
-    """torchvision's dataset as `cifar100` reads it: images (n, height, width, 3)."""
-
-    base_folder = "cifar-100-python"
-
-    def __init__(self, root, train, download):
-        if download:
-            raise RuntimeError("no net")
-        self.data = np.arange(2 * 32 * 32 * 3, dtype=np.uint8).reshape(2, 32, 32, 3) + (0 if train else 1)
-        self.targets, self.classes = [7, 99], [f"class {k}" for k in range(100)]
-
-
-def test_cifar100_is_read_from_the_data_folder_or_missed_with_a_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr("torchvision.datasets.CIFAR100", FakeCIFAR100)
-    monkeypatch.setenv("IGBREPRO_DATA", str(tmp_path))
-    monkeypatch.setenv("IGBREPRO_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(DataMissing, match=r"no net.*cifar-100-python.*miniature"):
-        cifar100()
-    (tmp_path / "cifar100" / "cifar-100-python").mkdir(parents=True)
-    data = cifar100()
-    assert data.train_images.shape == (2, 3, 32, 32) and data.train_labels.tolist() == [7, 99]
-    assert data.train_images[0, :, 0, 0].tolist() == [0, 1, 2] and data.test_images[0, :, 0, 0].tolist() == [1, 2, 3]
-    assert len(data.classes) == 100 and not data.fallback
 
 
 def test_frozen_training_moves_the_head_alone():

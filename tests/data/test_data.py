@@ -5,6 +5,7 @@ import runpy
 import shutil
 import tarfile
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from torchvision.datasets import CIFAR10, FashionMNIST
+from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
-from igbrepro.data import datasets as data
+from igbrepro import data
+from igbrepro.data import fashion_mnist, registry
 from igbrepro.data import files as data_files
 from igbrepro.errors import DataMissing, ParameterError
 
@@ -30,21 +32,22 @@ def bare(monkeypatch, tmp_path):
     monkeypatch.setenv("IGBREPRO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(data_files, "SYSTEM_SHARES", (str(tmp_path / "share"),))
     monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
-    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar.tar.gz")
+    for reader in (CIFAR10, CIFAR100):
+        monkeypatch.setattr(reader, "url", "http://127.0.0.1:9/cifar.tar.gz")
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def small(bare, monkeypatch):
     """As `bare`, but "fashion-mnist" is the shipped subset: its four files do for the full ones."""
-    monkeypatch.setattr(data_files, "FASHION_SHA256", data_files.SUBSET_SHA256)
+    monkeypatch.setattr(fashion_mnist, "SHA256", fashion_mnist.SUBSET_SHA256)
     return bare
 
 
 def put_copy(folder, unpacked=False):
     folder.mkdir(parents=True)
-    for name in data_files.IDX_FILES:
-        source = data_files.SUBSET_FOLDER / f"{name}.gz"
+    for name in fashion_mnist.IDX_FILES:
+        source = fashion_mnist.SUBSET_FOLDER / f"{name}.gz"
         if unpacked:
             (folder / name).write_bytes(gzip.decompress(source.read_bytes()))
         else:
@@ -64,15 +67,15 @@ def test_the_shipped_subset_is_balanced_and_labelled(bare):
 
 
 def test_the_shipped_subset_is_small_and_its_checksums_are_those_of_the_code():
-    files = list(data_files.SUBSET_FOLDER.iterdir())
+    files = list(fashion_mnist.SUBSET_FOLDER.iterdir())
     assert {"README.md", "LICENSE.txt", "SHA256SUMS.txt"} < {file.name for file in files}
     assert sum(file.stat().st_size for file in files) < 6e6
-    listed = (data_files.SUBSET_FOLDER / "SHA256SUMS.txt").read_text().split()
-    assert listed[::2] == list(data_files.SUBSET_SHA256) and listed[1::2] == list(data_files.IDX_FILES)
+    listed = (fashion_mnist.SUBSET_FOLDER / "SHA256SUMS.txt").read_text().split()
+    assert listed[::2] == list(fashion_mnist.SUBSET_SHA256) and listed[1::2] == list(fashion_mnist.IDX_FILES)
 
 
 def full_copy():
-    return next((folder for place, folder in data_files._fashion_copies() if place == "system"), None)
+    return next((folder for place, folder in fashion_mnist._folders() if place == "system"), None)
 
 
 @pytest.mark.skipif(full_copy() is None, reason="needs the system's copy of Fashion-MNIST (dataset-fashion-mnist)")
@@ -90,10 +93,10 @@ def test_full_fashion_mnist_has_its_published_statistics(monkeypatch):
 def test_the_subset_is_made_again_from_the_full_files(tmp_path):
     script = Path(__file__).parents[2] / "tools" / "make_fashion_subset.py"
     runpy.run_path(str(script))["main"](full_copy(), tmp_path)
-    for name in data_files.IDX_FILES:
-        old, new = (gzip.decompress((f / f"{name}.gz").read_bytes()) for f in (data_files.SUBSET_FOLDER, tmp_path))
+    for name in fashion_mnist.IDX_FILES:
+        old, new = (gzip.decompress((f / f"{name}.gz").read_bytes()) for f in (fashion_mnist.SUBSET_FOLDER, tmp_path))
         assert old == new
-    assert (tmp_path / "SHA256SUMS.txt").read_text() == (data_files.SUBSET_FOLDER / "SHA256SUMS.txt").read_text()
+    assert (tmp_path / "SHA256SUMS.txt").read_text() == (fashion_mnist.SUBSET_FOLDER / "SHA256SUMS.txt").read_text()
 
 
 def test_places_in_order(small, monkeypatch, tmp_path):
@@ -119,8 +122,9 @@ def test_torchvisions_own_unpacked_layout_is_the_same_data(small):
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(ParameterError, match=r"'fashion-mnits'.*Did you mean 'fashion-mnist'"):
         data.load("fashion-mnits")
-    with pytest.raises(ParameterError, match="imagefolder"):
-        data.load("imagefolder:")
+    for name in ("imagefolder:", "imagefolder", "cifar10:small"):
+        with pytest.raises(ParameterError, match="imagefolder:PATH"):
+            data.load(name)
 
 
 def cut_short(path):
@@ -150,19 +154,19 @@ def test_a_missing_file_of_four_is_an_error_too(small):
 
 
 def test_damage_to_the_shipped_subset_is_found(bare, monkeypatch, tmp_path):
-    monkeypatch.setattr(data_files, "SUBSET_FOLDER", put_copy(tmp_path / "subset"))
+    monkeypatch.setattr(fashion_mnist, "SUBSET_FOLDER", put_copy(tmp_path / "subset"))
     flip_a_pixel(tmp_path / "subset" / f"{TRAIN_IMAGES}.gz")
     with pytest.raises(DataMissing, match="reinstall igbrepro"):
         data.load("fashion-mnist-subset")
 
 
-@pytest.mark.parametrize("name", ["fashion-mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["fashion-mnist", "cifar10", "cifar100"])
 def test_without_data_and_net_the_error_says_what_was_tried(bare, name):
     with pytest.raises(DataMissing, match=f"(?s)no copy.*http://127.0.0.1:9.*igbrepro data fetch {name}"):
         data.load(name)
 
 
-@pytest.mark.parametrize("name", ["fashion-mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["fashion-mnist", "cifar10", "cifar100"])
 def test_without_data_and_net_the_shipped_subset_serves_and_says_so(bare, name):
     with pytest.warns(UserWarning, match="NOT THE DATA ASKED FOR"):
         dataset = data.load(name, fallback=True)
@@ -199,7 +203,7 @@ def served(tmp_path):
 def mirror(small, served, monkeypatch, tmp_path):
     """A folder with the files of the "full" data, which torchvision is told to be its second mirror."""
     folder = put_copy(tmp_path / "mirror")
-    names = [f"{name}.gz" for name in data_files.IDX_FILES]
+    names = [f"{name}.gz" for name in fashion_mnist.IDX_FILES]
     monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/", f"{served}/mirror/"])
     monkeypatch.setattr(FashionMNIST, "resources", [(name, md5((folder / name).read_bytes())) for name in names])
     return folder
@@ -213,7 +217,7 @@ def test_loading_downloads_once(mirror, small):
     assert data.load("fashion-mnist").provenance["source"] == "download"
     shutil.rmtree(mirror)
     assert data.load("fashion-mnist").provenance["source"] == "cache copy"
-    assert {file.name for file in (small / "fashion-mnist").iterdir()} == {f"{n}.gz" for n in data_files.IDX_FILES}
+    assert {file.name for file in (small / "fashion-mnist").iterdir()} == {f"{n}.gz" for n in fashion_mnist.IDX_FILES}
 
 
 @pytest.mark.parametrize("where", ["cache", "IGBREPRO_DATA"])
@@ -237,7 +241,7 @@ def test_a_bad_download_is_not_kept(mirror, small):
 
 
 def test_only_known_datasets_are_fetched():
-    with pytest.raises(ParameterError, match=r"'gaussian'.*fashion-mnist and cifar10"):
+    with pytest.raises(ParameterError, match=r"'gaussian'.*only cifar10, cifar100 and fashion-mnist are"):
         data.fetch("gaussian")
 
 
@@ -248,61 +252,102 @@ def test_status_tells_good_from_damaged_and_absent(small, monkeypatch, tmp_path)
     table = data.status()
     assert table.columns.tolist() == ["dataset", "place", "state", "folder"]
     assert table[["dataset", "place"]].values.tolist() == [
+        ["cifar10", "-"],
+        ["cifar100", "-"],
         ["fashion-mnist", "IGBREPRO_DATA"],
         ["fashion-mnist", "cache"],
         ["fashion-mnist-subset", "shipped"],
-        ["cifar10", "-"],
     ]
     states = table["state"].tolist()
-    assert f"{TRAIN_IMAGES}.gz" in states[0] and states[1:3] == ["verified", "verified"]
-    assert states[3] == "absent; igbrepro data fetch cifar10"
+    assert f"{TRAIN_IMAGES}.gz" in states[2] and states[3:] == ["verified", "verified"]
+    assert states[:2] == ["absent; igbrepro data fetch cifar10", "absent; igbrepro data fetch cifar100"]
 
 
-# CIFAR-10: original batches, made here in small
+# Datasets of one's own
 
 
 @pytest.fixture
-def batches(bare, monkeypatch, tmp_path):
-    """A folder with cifar-10-batches-py of 3 training and 2 test pictures, whose checksums torchvision is told."""
-    folder = tmp_path / "made" / "cifar-10-batches-py"
+def registered(monkeypatch):
+    """Whatever is registered in the test is forgotten after it."""
+    monkeypatch.setattr(registry, "_sources", dict(registry._sources))
+
+
+def own(n_train=12):
+    return data.gaussian(n_train=n_train, n_test=8, features=3, classes=4)
+
+
+def test_a_dataset_of_ones_own_is_loaded_fetched_and_listed_by_its_name(registered, tmp_path):
+    data.register("mine", own, fetch=lambda: tmp_path, copies=lambda: [data.Copy("here", "present", tmp_path)])
+    data.register("many", lambda setting: own(int(setting)), setting="N")
+    assert data.load("mine").train_images.shape == (12, 3) and data.load("many:20").provenance["n_train"] == 20
+    assert data.fetch("mine") == str(tmp_path)
+    assert data.status().query("dataset == 'mine'")[["place", "folder"]].values.tolist() == [["here", str(tmp_path)]]
+    with pytest.raises(ParameterError, match=r"known are .*mine, many:N\. Did you mean 'mine'"):
+        data.load("minee")
+    data.register("mine", lambda: own(16))  # a cell that is run again
+    assert len(data.load("mine").train_labels) == 16
+
+
+@pytest.mark.parametrize("name", ["", "my:data", None, "cifar10"])
+def test_names_that_cannot_be_registered(registered, name):
+    with pytest.raises(ParameterError, match=f"name={name!r}: (need a word without a colon|there is a dataset)"):
+        data.register(name, own)
+
+
+# CIFAR: original files, made here in small
+
+
+@pytest.fixture(params=[CIFAR10, CIFAR100])
+def original(request, bare, monkeypatch, tmp_path):
+    """A folder with 3 training and 2 test pictures as CIFAR-10 or -100 has them, whose checksums torchvision is told.
+
+    Gives torchvision's reader, the name of the dataset, the folder and what is in the files.
+    """
+    reader, fine = request.param, request.param is CIFAR100
+    folder = tmp_path / "made" / reader.base_folder
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
+    labels = "fine_labels" if fine else "labels"
+    train, test, meta = ("train", "test", "meta") if fine else ("data_batch_1", "test_batch", "batches.meta")
+    names = "fine_label_names" if fine else "label_names"
     contents = {
-        "data_batch_1": {"data": rng.integers(0, 256, (3, 3072), np.uint8), "labels": [0, 9, 4]},
-        "test_batch": {"data": rng.integers(0, 256, (2, 3072), np.uint8), "labels": [1, 2]},
-        "batches.meta": {"label_names": [f"class {k}" for k in range(10)]},
+        train: {"data": rng.integers(0, 256, (3, 3072), np.uint8), labels: [0, 9, 4]},
+        test: {"data": rng.integers(0, 256, (2, 3072), np.uint8), labels: [1, 2]},
+        meta: {names: [f"class {k}" for k in range(100 if fine else 10)]},
     }
     for name, content in contents.items():
         (folder / name).write_bytes(pickle.dumps(content))
     sums = {name: md5((folder / name).read_bytes()) for name in contents}
-    monkeypatch.setattr(CIFAR10, "train_list", [["data_batch_1", sums["data_batch_1"]]])
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    meta = {"filename": "batches.meta", "key": "label_names", "md5": sums["batches.meta"]}
-    monkeypatch.setattr(CIFAR10, "meta", meta)
-    return folder.parent, contents
+    monkeypatch.setattr(reader, "train_list", [[train, sums[train]]])
+    monkeypatch.setattr(reader, "test_list", [[test, sums[test]]])
+    monkeypatch.setattr(reader, "meta", {"filename": meta, "key": names, "md5": sums[meta]})
+    return reader, reader.__name__.lower(), folder, contents
 
 
-def test_cifar10_batches(batches, monkeypatch):
-    folder, contents = batches
-    monkeypatch.setenv("IGBREPRO_DATA", str(folder))
-    dataset = data.load("cifar10")
-    assert (dataset.train_images == contents["data_batch_1"]["data"].reshape(3, 3, 32, 32)).all()
-    assert dataset.test_labels.tolist() == [1, 2] and dataset.classes[3] == "class 3"
-    (folder / "cifar-10-batches-py" / "test_batch").write_bytes(b"junk")
-    with pytest.raises(DataMissing, match=r"cifar-10-batches-py.*igbrepro data fetch cifar10"):
-        data.load("cifar10")
+def test_cifar_files(original, monkeypatch):
+    _, name, folder, contents = original
+    monkeypatch.setenv("IGBREPRO_DATA", str(folder.parent))
+    dataset = data.load(name)
+    train, test, meta = contents
+    assert (dataset.train_images == contents[train]["data"].reshape(3, 3, 32, 32)).all()
+    assert dataset.test_labels.tolist() == [1, 2] and dataset.classes[3] == "class 3" and not dataset.fallback
+    assert len(dataset.classes) == len(next(iter(contents[meta].values())))
+    (folder / test).write_bytes(b"junk")
+    with pytest.raises(DataMissing, match=rf"{folder.name}.*igbrepro data fetch {name}"):
+        data.load(name)
 
 
-def test_cifar10_download(batches, bare, served, monkeypatch, tmp_path):
+def test_cifar_download(original, bare, served, monkeypatch, tmp_path):
+    reader, name, folder, _ = original
     archive = tmp_path / "cifar.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        tar.add(batches[0] / "cifar-10-batches-py", "cifar-10-batches-py")
-    monkeypatch.setattr(CIFAR10, "url", f"{served}/{archive.name}")
-    monkeypatch.setattr(CIFAR10, "filename", archive.name)
-    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(archive.read_bytes()))
-    assert data.load("cifar10").provenance["source"] == "download"
-    assert data.load("cifar10").provenance["source"] == "cache copy"
-    assert data.status().query("dataset == 'cifar10'")["folder"].tolist() == [str(bare / "cifar10")]
+        tar.add(folder, folder.name)
+    monkeypatch.setattr(reader, "url", f"{served}/{archive.name}")
+    monkeypatch.setattr(reader, "filename", archive.name)
+    monkeypatch.setattr(reader, "tgz_md5", md5(archive.read_bytes()))
+    assert data.load(name).provenance["source"] == "download"
+    assert data.load(name).provenance["source"] == "cache copy"
+    assert data.status().query("dataset == @name")["folder"].tolist() == [str(bare / name)]
 
 
 # Image folders
@@ -407,13 +452,71 @@ def test_unit_scaling_leaves_pixels_between_0_and_1(bare):
 
 
 def test_parity_labels():
-    assert data.parity_labels(np.arange(10)).tolist() == [0, 1] * 5
     dataset = data.gaussian(n_train=10, n_test=10)
+    assert dataset.relabelling("parity").tolist() == [0, 1] * 5
     assert (dataset.labels("test", "parity") == dataset.test_labels % 2).all()
+    assert dataset.labels("test", "parity").dtype == np.int64
     with pytest.raises(ParameterError, match="'odd'"):
         dataset.labels("test", "odd")
     with pytest.raises(ParameterError, match="'validation'"):
         dataset.inputs("validation")
+
+
+def test_parity_of_an_odd_number_of_classes_is_uneven_and_says_so():
+    with pytest.warns(UserWarning, match=r"the 3 classes of gaussian make labels of 2:1 classes"):
+        assert data.gaussian(n_train=6, n_test=6, classes=3).relabelling("parity").tolist() == [0, 1, 0]
+
+
+def test_labels_of_ones_own():
+    dataset = data.gaussian(n_train=20, n_test=20, classes=4)
+    for kind in ([0, 0, 1, 2], np.array([0, 0, 1, 2]), lambda k: np.maximum(k, 1) - 1):
+        assert dataset.relabelling(kind).tolist() == [0, 0, 1, 2]
+    labels = dataset.labels("test", lambda k: k >= 2)
+    assert labels.dtype == np.int64 and (labels == (dataset.test_labels >= 2)).all()
+
+
+@pytest.mark.parametrize("kind", [[0, 1], [0, 2, 2, 0], [0, 0, 0, 0], [-1, 0, 1, 1], [0.0, 1.0, 0.0, 1.0], None])
+def test_labels_that_make_no_task_are_refused(kind):
+    with pytest.raises(ParameterError, match=r"labels=.*one label for each of the 4 classes of gaussian"):
+        data.gaussian(n_train=8, n_test=8, classes=4).relabelling(kind)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "unit"])
+def test_an_image_is_the_same_input_in_the_whole_and_in_every_part(bare, scaling):
+    rng = np.random.default_rng(1)
+    labels = np.arange(60) % 3
+    images = (rng.integers(0, 200, (60, 3, 4, 4)) + 25 * labels[:, None, None, None]).astype(
+        np.uint8
+    )  # class 2 is light
+    whole = data.Dataset("made", images, labels, images[:30], labels[:30], tuple("abc"), "here").scaled(scaling)
+    inputs = {image.tobytes(): x for image, x in zip(whole.train_images, whole.inputs("train"), strict=True)}
+    parts = [
+        whole.subset(n_train=3),
+        whole.subset(n_train=6, n_test=6, seed=2).subset(n_train=3),
+        whole.only([2, 1]),
+        whole.only([0, 2]).subset(n_train=4),
+        whole.scaled("unit").subset(n_train=5).scaled(scaling),
+        replace(whole, train_images=images[:2], train_labels=labels[:2]),
+    ]
+    for part in parts:
+        for split in ("train", "test"):
+            for image, x in zip(part.images(split), part.inputs(split), strict=True):
+                assert (x == inputs[image.tobytes()]).all()
+        want = "all 60 training inputs as loaded" if scaling == "standard" else "the range of the numbers"
+        assert part.provenance["scaled_by"] == want
+
+
+def test_sizes_are_checked_under_the_callers_own_names():
+    dataset = data.gaussian(n_train=20, n_test=8, features=2, classes=4)
+    assert dataset.check(n_images=("test", 8), batch_size=("batch", 20), n_head=("train", 5)) is dataset
+    for size, words in (
+        ({"n_images": ("test", 9)}, "n_images=9: class 0 has 2 inputs, 3 are wanted of it"),
+        ({"batch_size": ("batch", 21)}, "batch_size=21: gaussian has only 20 training inputs"),
+        ({"n_head": ("train", 0)}, "n_head=0: need a whole number, 1 or more"),
+        ({"n_eval": ("test", 2.5)}, r"n_eval=2\.5: need a whole number"),
+    ):
+        with pytest.raises(ParameterError, match=words):
+            dataset.check(**size)
 
 
 def test_a_subset_is_balanced_and_seeded(bare):
@@ -443,7 +546,7 @@ def test_only_some_classes_in_the_order_given():
     assert part.train_images.ravel().tolist() == [0, 1, 4] and part.train_labels.tolist() == [0, 1, 0]
     assert part.test_images.ravel().tolist() == [7, 10, 11] and part.test_labels.tolist() == [0, 1, 0]
     assert part.labels("train", "parity").dtype == np.int64 and part.sha256 != whole.sha256
-    assert part.statistics[0] == pytest.approx(5 / 3)  # of the inputs that are left
+    assert part.statistics[0] == pytest.approx(5 / 2)  # of the inputs of the whole
     assert whole.only(np.array([0, 1, 2, 3])).sha256 == whole.sha256 and len(whole.train_labels) == 6
     assert whole.only((3, 1)).train_labels.tolist() == [1, 0, 1]
 

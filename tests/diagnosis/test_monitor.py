@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from igbrepro.data import datasets as data
+from igbrepro import data
 from igbrepro.diagnosis import BiasMonitor, bias_numbers
 from igbrepro.errors import ParameterError
 from igbrepro.figures import style as plotting

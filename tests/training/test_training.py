@@ -12,7 +12,7 @@ from scipy.stats import norm
 from torch import nn
 from torch.nn import functional as F
 
-from igbrepro.data import datasets as data
+from igbrepro import data
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
