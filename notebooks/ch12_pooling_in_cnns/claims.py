@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from igbrepro.claims import Claim, Rule, agrees, all_of, farthest, greater, least_precise
 
-
 # Names of measurements, as the notebook gives them.
 GROWTH = "growth of q"
 POOLED = {"rho": "correlation", "handed_on": "signal", "passed_back": "gradient"}

@@ -15,7 +15,10 @@ def test_figures_and_tables_are_files_beside_the_record(tmp_path):
     figure = {"mystnb": {"figure": {"name": "fig-01-gap", "caption": "A gap."}}}
     cells = [
         {"metadata": figure, "outputs": [{"data": {"image/png": base64.b64encode(b"PNG").decode()}}]},
-        {"metadata": {}, "outputs": [{"data": {"image/png": base64.b64encode(b"unnamed").decode()}}, {"name": "stdout"}]},
+        {
+            "metadata": {},
+            "outputs": [{"data": {"image/png": base64.b64encode(b"unnamed").decode()}}, {"name": "stdout"}],
+        },
         {"metadata": {}, "outputs": [{"data": {"text/html": text}} for text in html]},
     ]
     (tmp_path / "figures").mkdir()
