@@ -68,9 +68,8 @@ def run(
     click.echo(time_told(chapter, preset, load_preset(preset, root)[chapter].minutes, values), err=True)
     alone = sys.stderr.isatty() and log is None  # the workflow names a log, and runs several at once
     record = run_notebook(chapter, preset=preset, changes=values, out=out, log=log, root=root, progress=alone)
-    click.echo(
-        f"{chapter}: done in {in_words(record.seconds / 60)} -> {notebook_path(chapter, out)}, record, figures and tables beside it"
-    )
+    where = f"{notebook_path(chapter, out)}, record, figures and tables beside it"
+    click.echo(f"{chapter}: done in {in_words(record.seconds / 60)} -> {where}")
     for verdict in record.verdicts:
         click.echo(verdict)
 
