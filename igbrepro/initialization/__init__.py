@@ -1,20 +1,55 @@
-"""Random initialisation of any network, and the head that goes with it."""
+"""Random initialisation of any network, and the head that goes with it.
 
-from igbrepro.initialization.gains import as_activation, edge_of_chaos, residual_factors, unit_moments
-from igbrepro.initialization.head_bias import center_head_, start_at_prior_
-from igbrepro.initialization.initialize import TRACED, check_init, initialize_, seeded_by
+InitSpec and the names of initialisations need no torch; what does is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from igbrepro.initialization.spec import InitSpec
+from igbrepro.initialization.vocabulary import SCHEMES, TRACED, Init, check_init
+
+if TYPE_CHECKING:
+    from igbrepro.initialization.gains import (
+        as_activation,
+        edge_of_chaos,
+        relative_gain,
+        residual_factors,
+        unit_moments,
+    )
+    from igbrepro.initialization.head_bias import center_head_, start_at_prior_
+    from igbrepro.initialization.initialize import initialize_, seeded_by
 
 __all__ = [
-    "InitSpec",
+    "SCHEMES",
     "TRACED",
+    "Init",
+    "InitSpec",
     "as_activation",
     "center_head_",
     "check_init",
     "edge_of_chaos",
     "initialize_",
+    "relative_gain",
     "residual_factors",
     "seeded_by",
     "start_at_prior_",
     "unit_moments",
 ]
+
+_NEED_TORCH = {
+    "gains": ("as_activation", "edge_of_chaos", "relative_gain", "residual_factors", "unit_moments"),
+    "head_bias": ("center_head_", "start_at_prior_"),
+    "initialize": ("initialize_", "seeded_by"),
+}
+_HOMES = {name: module for module, names in _NEED_TORCH.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from igbrepro.errors import IgbreproError, ParameterError
@@ -65,6 +66,16 @@ def _critical(feed: Feed, sigma_b2: float) -> float:
         raise ParameterError(f"has no edge of chaos that can be computed at sigma_b2={sigma_b2:g} ({error})") from None
 
 
+def relative_gain(unit: Activation | str, sigma_b2: float = 0.0) -> float:
+    """By what to multiply a sigma_w2 meant in units of the edge of `unit`, for a layer that no activation feeds.
+
+    Its own critical value is 1, that of the identity, so that the gain is 1 / critical_sigma_w2(unit, sigma_b2): 1/2
+    for ReLU.  Where `unit` has no edge at this sigma_b2, there are no such units, and the gain is that without biases.
+    """
+    critical = float(critical_sigma_w2(unit, sigma_b2))
+    return 1 / critical if np.isfinite(critical) else 1 / float(critical_sigma_w2(unit, 0.0))
+
+
 def as_activation(function: Elementwise, name: str) -> Activation:
     """The theory's Activation of a torch function; piecewise-linear ones are found out by their values."""
     x = torch.tensor([-2.0, -1.0, 1.0, 2.0], dtype=torch.float64)
@@ -72,7 +83,7 @@ def as_activation(function: Elementwise, name: str) -> Activation:
     if high == 1 and high2 == 2 and low2 == 2 * low:
         return LEAKY_RELU(-low)
 
-    def part(which: int) -> np.ufunc:
+    def part(which: int) -> Callable[[ArrayLike], np.ndarray]:
         return lambda x: _value_and_slope(function, torch.as_tensor(np.asarray(x, dtype=float)))[which].numpy()
 
     return Activation(name, part(0), part(1))

@@ -161,7 +161,7 @@ def _probability_shift(logits: Array, shares: Array, temperature: float = 1.0, s
     y = logits / temperature
 
     def height(b: Array) -> tuple[float, Array]:
-        return float(logsumexp(y + b, axis=1).mean() - shares @ b), softmax(y + b, axis=1).mean(0) - shares
+        return float(np.mean(logsumexp(y + b, axis=1)) - shares @ b), softmax(y + b, axis=1).mean(0) - shares
 
     def curvature(b: Array, v: Array) -> Array:
         p: Array = softmax(y + b, axis=1)

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from numpy.typing import ArrayLike
@@ -16,21 +16,18 @@ from torch.nn.modules.batchnorm import _NormBase
 from torchvision.models import vision_transformer
 
 from igbrepro.errors import ParameterError, some
-from igbrepro.initialization.gains import edge_of_chaos, residual_factors
+from igbrepro.initialization.gains import edge_of_chaos, relative_gain, residual_factors
 from igbrepro.initialization.spec import InitSpec
+from igbrepro.initialization.vocabulary import SCHEMES, TRACED, Init, check_init
 from igbrepro.modules import torch_activation
 from igbrepro.probes import WEIGHTED, Feed, Node, Trace, batch_of, batch_statistics, evaluating, trace
-from igbrepro.theory import Activation, Design
+from igbrepro.theory import Activation
 
 Model = TypeVar("Model", bound=nn.Module)
 Draw = Callable[[Tensor, float], None]  # fills a weight (fan_out, ...) in place, for a sigma_w2
 
-SCHEMES = ("default", "he", "xavier")
-TRACED = ("edge-of-chaos", "orthogonal", "lsuv")
-STARTED = (
-    *(_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.PReLU),
-    *(vision_transformer.VisionTransformer, vision_transformer.Encoder),
-)
+RESET = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.PReLU)
+STARTED = (*RESET, vision_transformer.VisionTransformer, vision_transformer.Encoder)
 
 
 @contextlib.contextmanager
@@ -42,17 +39,10 @@ def seeded_by(generator: torch.Generator | None) -> Iterator[None]:
         yield
 
 
-def check_init(init: InitSpec | str) -> InitSpec | str:
-    """`init` if it is an InitSpec or one of SCHEMES; raises ParameterError for anything else."""
-    if not isinstance(init, InitSpec) and init not in SCHEMES:
-        raise ParameterError(f"init={init!r}: need an InitSpec(sigma_w2, sigma_b2), or one of {', '.join(SCHEMES)}.")
-    return init
-
-
 @torch.no_grad()
 def initialize_(
     model: Model,
-    scheme: InitSpec | Design | str = "edge-of-chaos",
+    scheme: Init = "edge-of-chaos",
     *,
     activation: str | Activation | Mapping[str, str | Activation] = "auto",
     sigma_b2: float | None = None,
@@ -72,7 +62,8 @@ def initialize_(
         (delta-orthogonal; Xiao et al. 2018).  "lsuv": orthogonal in the whole kernel, then each layer scaled to unit
         variance of its outputs for example_input (Mishkin & Matas 2016).
     InitSpec, or what `theory.design` gives: one sigma_w2 times the layer's attribute `gain` (1 where it has none), and
-        one sigma_b2, everywhere.
+        one sigma_b2, everywhere.  A layer with an attribute `unit`, an activation, gets its `gain` here: by that of the
+        activation on the edge at this sigma_b2 (`gains.relative_gain`).
     "he" (variance 2 / fan_in) and "xavier" (2 / (fan_in + fan_out)), biases 0, are PyTorch's; "default" calls the
         layers' own reset_parameters.
 
@@ -88,11 +79,7 @@ def initialize_(
         reach; "keep" leaves those as they are.
     Raises ParameterError also where a layer has no edge of chaos.
     """
-    if isinstance(scheme, Design):
-        scheme = InitSpec(scheme.sigma_w2, scheme.sigma_b2)
-    if not isinstance(scheme, InitSpec) and scheme not in SCHEMES + TRACED:
-        known = ", ".join(TRACED + SCHEMES)
-        raise ParameterError(f"scheme={scheme!r}: need an InitSpec(sigma_w2, sigma_b2), or one of {known}.")
+    scheme = check_init(scheme, "scheme")
     if others not in ("raise", "keep"):
         raise ParameterError(f'others={others!r}: need "raise" or "keep".')
     unknown = _without_rule(model)
@@ -101,19 +88,23 @@ def initialize_(
             f"model: no rule to draw {some(unknown)}; linear, convolutional, attention and normalisation layers "
             'are known. others="keep" leaves these parameters as they are.'
         )
-    plan = _plan(model, activation, sigma_b2, example_input, others) if scheme in TRACED else None
+    traced = isinstance(scheme, str) and scheme in TRACED
+    plan = _plan(model, activation, sigma_b2, example_input, others) if traced else None
+    if isinstance(scheme, InitSpec):
+        _set_gains(model, scheme.sigma_b2)
     with seeded_by(generator if scheme == "default" else None):
         for module in model.modules():
             if not isinstance(module, WEIGHTED):
                 _start(module, generator)
             elif scheme == "default":
-                getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None))()
+                reset = "_reset_parameters" if isinstance(module, nn.MultiheadAttention) else "reset_parameters"
+                getattr(module, reset)()
             elif isinstance(scheme, InitSpec):
                 w2 = getattr(module, "gain", 1.0) * scheme.sigma_w2
                 _draw(module, partial(_by_fan_in_, generator), w2, scheme.sigma_b2, generator)
             elif scheme in SCHEMES:
                 _draw(module, partial(_by_scheme_, scheme, generator), 1.0, 0.0, generator)
-    if plan is not None:
+    if plan is not None and isinstance(scheme, str):
         _draw_traced(model, scheme, plan, sigma_b2, generator)
     return model
 
@@ -122,13 +113,21 @@ def _weighted(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     return ((name, module) for name, module in model.named_modules() if isinstance(module, WEIGHTED))
 
 
+def _set_gains(model: nn.Module, sigma_b2: float) -> None:
+    """Give every layer with a `unit` the gain that it has at this sigma_b2."""
+    own = [vars(module) for _, module in _weighted(model) if "unit" in vars(module)]
+    gains = {unit: relative_gain(unit, sigma_b2) for unit in {one["unit"] for one in own}}
+    for one in own:
+        one["gain"] = gains[one["unit"]]
+
+
 def _start(module: nn.Module, generator: torch.Generator | None) -> None:
     """Start the parameters that a module with a rule, but without weights, has of its own."""
     if isinstance(module, vision_transformer.VisionTransformer):
         module.class_token.zero_()
     elif isinstance(module, vision_transformer.Encoder):
         _normal_(module.pos_embedding, 0.02**2, generator)
-    elif isinstance(module, STARTED):
+    elif isinstance(module, RESET):
         module.reset_parameters()
 
 
@@ -143,7 +142,7 @@ def _without_rule(model: nn.Module) -> list[str]:
     ]
 
 
-def _draw(module: nn.Module, draw: Draw, sigma_w2: float, sigma_b2: float, generator: torch.Generator | None) -> None:
+def _draw(module: Any, draw: Draw, sigma_w2: float, sigma_b2: float, generator: torch.Generator | None) -> None:
     """Draw the weights and biases of one layer; of attention, those in front of it."""
     if isinstance(module, nn.MultiheadAttention):
         joint, apart = module.in_proj_weight, (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight)
@@ -251,7 +250,7 @@ def _draw_traced(
         deviation = float(tensor.std())
         if not 0 < deviation < math.inf:
             raise ParameterError(f"model: outputs of {node.name!r} have deviation {deviation}; lsuv needs one > 0.")
-        module = model.get_submodule(node.name)
+        module: Any = model.get_submodule(node.name)
         (module.out_proj if isinstance(module, nn.MultiheadAttention) else module).weight.div_(deviation)
         return tensor / deviation
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from igbrepro.errors import ParameterError
 from igbrepro.networks.spec import check_spec
-from igbrepro.theory import Activation, critical_sigma_w2
+from igbrepro.theory import Activation, get_activation
 
 if TYPE_CHECKING:
     from torchvision.models.vision_transformer import VisionTransformer
@@ -47,12 +47,14 @@ class ViTSpec:
     def module(self) -> VisionTransformer:
         """torchvision's VisionTransformer with the parts described here.
 
-        Layers fed by no activation get gain = (critical sigma_w2 of the linear activation, 1) / (that of the activation
-        at sigma_b2 = 0), so that one sigma_w2_ratio means one ratio in every layer.
+        Layers fed by no activation get gain = (critical sigma_w2 of the linear activation, 1) / (that of the
+        activation), so that one sigma_w2_ratio means one ratio in every layer: here at sigma_b2 = 0, and at the
+        sigma_b2 of an InitSpec when `initialize_` draws them by it.
         """
         from torch import nn
         from torchvision.models.vision_transformer import VisionTransformer
 
+        from igbrepro.initialization import relative_gain
         from igbrepro.modules import ActivationLayer, NoSkipBlock
 
         channels, side, _ = self.input_shape
@@ -68,14 +70,15 @@ class ViTSpec:
         )
         if channels != 3:
             model.conv_proj = nn.Conv2d(channels, self.width, self.patch, self.patch)
-        gain = 1 / float(critical_sigma_w2(self.activation, sigma_b2=0.0))
+        unit = get_activation(self.activation)
+        gain = relative_gain(unit)
+        without_activation: list[Any] = [model.heads.head]
         blocks: list[Any] = list(model.encoder.layers)
         for block in blocks:
             if not self.residual:
                 block.__class__ = NoSkipBlock
             block.mlp[1] = ActivationLayer(self.activation)
-            for module in (block.self_attention, block.self_attention.out_proj, block.mlp[0]):
-                module.gain = gain
-        head: Any = model.heads.head
-        head.gain = gain
+            without_activation += [block.self_attention, block.self_attention.out_proj, block.mlp[0]]
+        for module in without_activation:
+            vars(module).update(unit=unit, gain=gain)
         return model

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from igbrepro.data import Dataset, balanced_indices
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import InitSpec, check_init
+from igbrepro.initialization import TRACED, Init, check_init
 from igbrepro.modules import StackedMLP
 from igbrepro.networks import Spec, build
 from igbrepro.probes import batch_statistics
@@ -120,16 +120,24 @@ class Member:
     settings: dict[str, Any]
 
 
-def drawn(spec: Spec, init: InitSpec | str, seed: int) -> Member:
-    """The network of `spec` drawn by `init`; its weights and the order of its data depend on `seed` alone."""
+def drawn(spec: Spec, init: Init, seed: int, dataset: Dataset) -> Member:
+    """The network of `spec` drawn by `init`; its weights and the order of its data depend on `seed` alone.
+
+    Initialisations that run the network do so on 64 training inputs, the same for every seed.
+    """
     check_whole("seed", seed, 0)
+    init = check_init(init)
     weights, _ = np.random.SeedSequence(seed).spawn(2)
     generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
     described = {f.name: getattr(spec, f.name) for f in fields(spec)} | {"activation": spec.activation.name}
     if getattr(spec, "pool", None) is not None:
         described["pool"] = repr(spec.pool)
-    described |= {"init": init} if isinstance(check_init(init), str) else asdict(init)
-    return Member(build(spec, init, generator), seed, described)
+    described |= {"init": init} if isinstance(init, str) else asdict(init)
+    example = None
+    if init in TRACED:
+        spread = dataset.train_images[:: max(1, len(dataset.train_images) // 64)][:64]
+        example = torch.from_numpy(dataset.standardise(spread)).reshape(-1, *spec.input_shape)
+    return Member(build(spec, init, generator, example), seed, described)
 
 
 class Run:

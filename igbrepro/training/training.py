@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import InitSpec
+from igbrepro.initialization import Init
 from igbrepro.networks import MLPSpec, Spec
 from igbrepro.training.run import Member, Plan, Run, check_whole, drawn, log_steps
 
@@ -95,7 +95,7 @@ class Histories:
 
 def train(
     spec: Spec,
-    init: InitSpec | str,
+    init: Init,
     dataset: Dataset,
     *,
     steps: int,
@@ -108,7 +108,7 @@ def train(
 ) -> History:
     """Train one network of `spec`, drawn by `init`, on mean cross-entropy; evaluate it on the way.
 
-    init: an InitSpec, "default" (PyTorch's), "he" or "xavier".
+    init: as `build` takes it; "edge-of-chaos", "orthogonal" and "lsuv" look at 64 of the training inputs.
     steps: updates, each on batch_size training inputs; every epoch is shuffled anew, its short last batch left out.
     seed: of the weights and the order of the data; the test inputs used are the same for all seeds.
     checkpoint: a file that keeps the state every checkpoint_every seconds, on interruption and at the end. If it exists
@@ -130,7 +130,7 @@ def train(
     """
     plan = Plan(steps, **settings)
     plan.fit(spec, dataset)
-    run = Run([drawn(spec, init, seed)], dataset, plan, _device(device), spec.input_shape)
+    run = Run([drawn(spec, init, seed, dataset)], dataset, plan, _device(device), spec.input_shape)
     return _history(run, checkpoint, checkpoint_every, progress)
 
 
@@ -169,7 +169,7 @@ def _history(run: Run, checkpoint: str | os.PathLike | None, every: float, progr
 
 
 def train_many(
-    networks: Mapping[str, tuple[Spec, InitSpec | str]],
+    networks: Mapping[str, tuple[Spec, Init]],
     dataset: Dataset,
     *,
     seeds: Iterable[int],
@@ -198,7 +198,7 @@ def train_many(
             check_whole(name, value, 1)
     if not networks or not seeds:
         raise ParameterError(f"networks={list(networks)!r}, seeds={seeds!r}: need at least one of each.")
-    groups: dict[Spec, list[tuple[str, InitSpec | str, int]]] = {}
+    groups: dict[Spec, list[tuple[str, Init, int]]] = {}
     for name, (spec, init) in networks.items():
         plan.fit(spec, dataset)
         groups.setdefault(spec, []).extend((name, init, seed) for seed in seeds)
@@ -224,13 +224,13 @@ def train_many(
     return Histories(pd.concat(frames, ignore_index=True), runs)
 
 
-Part = tuple[Spec, list[tuple[str, InitSpec | str, int]]]  # a description, and (name, init, seed) of each network
+Part = tuple[Spec, list[tuple[str, Init, int]]]  # a description, and (name, init, seed) of each network
 Found = dict[tuple[str, int], tuple[pd.DataFrame, tuple]]  # by name and seed: the rows, and the row of Histories.runs
 
 
 def _train_part(
     spec: Spec,
-    members: list[tuple[str, InitSpec | str, int]],
+    members: list[tuple[str, Init, int]],
     dataset: Dataset,
     plan: Plan,
     device: torch.device,
@@ -240,7 +240,7 @@ def _train_part(
 ) -> Found:
     """Train the networks of one stack."""
     (name, _, seed), *others = members
-    run = Run([drawn(spec, init, seed) for _, init, seed in members], dataset, plan, device, spec.input_shape)
+    run = Run([drawn(spec, init, seed, dataset) for _, init, seed in members], dataset, plan, device, spec.input_shape)
     file = f"{name}-{seed}+{len(others)}.pt" if others else f"{name}-{seed}.pt"
     path = None if folder is None else folder / file
     _finish(run, path, save_every, progress, f"{name}, seed {seed}" + f" + {len(others)}" * bool(others))

@@ -23,11 +23,14 @@ FUNCTIONS = {
     "relu": (torch.relu, lambda x: max(x, 0), lambda x: x > 0),
     "hardtanh": (nn.Hardtanh(), lambda x: min(max(x, -1), 1), lambda x: abs(x) < 1),
     "relu6": (nn.ReLU6(), lambda x: min(max(x, 0), 6), lambda x: 0 < x < 6),
-    "hardswish": (nn.Hardswish(), lambda x: x * min(max(x + 3, 0), 6) / 6,
-                  lambda x: 0 if x < -3 else 1 if x > 3 else (2 * x + 3) / 6),
+    "hardswish": (
+        nn.Hardswish(),
+        lambda x: x * min(max(x + 3, 0), 6) / 6,
+        lambda x: 0 if x < -3 else 1 if x > 3 else (2 * x + 3) / 6,
+    ),
     "softsign": (nn.Softsign(), lambda x: x / (1 + abs(x)), lambda x: (1 + abs(x)) ** -2),
     "elu": (nn.ELU(), lambda x: x if x > 0 else np.exp(x) - 1, lambda x: 1 if x > 0 else np.exp(x)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("function, value, slope", FUNCTIONS.values(), ids=FUNCTIONS)
@@ -60,9 +63,13 @@ def test_shares_divide_and_weights_average():
     assert edge_of_chaos([feed(None)]) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("reduce, critical", [
-    (torch.mean, 4 * np.pi / (np.pi + 1)), (torch.amax, 4 * np.pi / (3 * np.pi + 2)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "reduce, critical",
+    [
+        (torch.mean, 4 * np.pi / (np.pi + 1)),
+        (torch.amax, 4 * np.pi / (3 * np.pi + 2)),
+    ],
+)
 def test_measured_pools_of_two_independent_nodes_give_the_published_values(reduce, critical):
     torch.manual_seed(1)
 

@@ -168,8 +168,9 @@ def test_default_is_what_the_layers_themselves_draw():
     torch.manual_seed(int(torch.randint(2**62, (), generator=seeded(3))))
     for layer in (fresh[0], fresh[2]):
         layer.reset_parameters()
-    found = initialize_(nn.Sequential(nn.Linear(300, 40), nn.BatchNorm1d(40), nn.Linear(40, 700)), "default",
-                        generator=seeded(3))  # fmt: skip
+    found = initialize_(
+        nn.Sequential(nn.Linear(300, 40), nn.BatchNorm1d(40), nn.Linear(40, 700)), "default", generator=seeded(3)
+    )
     assert torch.equal(found[0].weight, fresh[0].weight) and torch.equal(found[2].bias, fresh[2].bias)
 
 
@@ -202,12 +203,18 @@ def test_what_it_does_not_understand_it_names_and_takes_by_hand():
     assert_normal(strange[2].weight, 1 / float(GELU.kernel.square_slope(np.ones(()))) / 400)
 
 
-@pytest.mark.parametrize("kwargs, says", [
-    ({"scheme": "edge"}, r"scheme='edge': need an InitSpec.*edge-of-chaos, orthogonal, lsuv, default, he, xavier"),
-    ({"others": "skip"}, 'others=\'skip\': need "raise" or "keep"'),
-    ({"activation": {"7": "relu"}}, "activation: the model has no layers 7 with weights"),
-    ({"example_input": torch.randn(1, 300)}, r"example_input of shape \(1, 300\): need \(n, ...\) with n >= 2 inputs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "kwargs, says",
+    [
+        ({"scheme": "edge"}, r"scheme='edge': need an InitSpec.*edge-of-chaos, orthogonal, lsuv, default, he, xavier"),
+        ({"others": "skip"}, 'others=\'skip\': need "raise" or "keep"'),
+        ({"activation": {"7": "relu"}}, "activation: the model has no layers 7 with weights"),
+        (
+            {"example_input": torch.randn(1, 300)},
+            r"example_input of shape \(1, 300\): need \(n, ...\) with n >= 2 inputs",
+        ),
+    ],
+)
 def test_bad_arguments_are_refused_in_one_sentence(kwargs, says):
     with pytest.raises(ParameterError, match=says):
         initialize_(two_layers(), **kwargs)

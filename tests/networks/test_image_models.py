@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from assertions import assert_normal
+from scipy.optimize import brentq
 from scipy.special import erf, softmax
 from torch import nn
 from torch.nn import functional as F
@@ -175,7 +176,19 @@ def test_weights_of_convolutions_have_the_variance_of_their_fan_in():
     assert_normal(torch.cat([model[k].bias for k in (0, 2, 5)]), 0.3)
 
 
-@pytest.mark.parametrize(("name", "gain"), [("relu", 1 / 2), ("tanh", 1.0), ("erf", 4 / math.pi)])
+def erf_edge(sigma_b2):
+    """sigma_w2 with chi = 1 at the fixed point, from the closed forms of erf."""
+
+    def edge(q):
+        return math.pi * math.sqrt(1 + 4 * q) / 4  # one over E[phi'^2]
+
+    def excess(q):
+        return edge(q) * 2 / math.pi * math.asin(2 * q / (1 + 2 * q)) + sigma_b2 - q
+
+    return edge(brentq(excess, 1e-6, 50))
+
+
+@pytest.mark.parametrize(("name", "gain"), [("relu", 1 / 2), ("linear", 1.0), ("erf", 1 / erf_edge(0.3))])
 def test_layers_of_a_transformer_have_the_ratio_of_their_own_input(name, gain):
     spec = ViTSpec(name, 2, 40, 4, mlp_ratio=3, n_classes=7, input_shape=(2, 8, 8))
     model = build(spec, INIT, seeded())
