@@ -86,7 +86,7 @@ def _only_opens(node: ast.stmt) -> bool:
 def _listed(tree: ast.Module) -> set[str]:
     """The names in `__all__`."""
     lists = [n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"]
-    return {one.value for value in lists for one in ast.walk(value) if isinstance(one, ast.Constant)}
+    return {str(one.value) for value in lists for one in ast.walk(value) if isinstance(one, ast.Constant)}
 
 
 def meaning(tree: ast.Module) -> str:

@@ -1,6 +1,7 @@
 """The book's generated pages: claims, claims at a glance, index of figures, run times and versions.
 
-Everything on them comes from the records and the executed notebooks beside them; nothing is typed in by hand.
+Everything on them comes from the records and the executed notebooks beside them; nothing is typed in by hand. Their
+words and layout stand in templates/*.md.j2.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from igbrepro.claims import Claim, Measurement, Outcome, Record, Verdict, describe_data
@@ -86,18 +88,9 @@ def _short(name: str) -> str:
     return f"Chapter {chapter_number(name)}"
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], widths: Iterable[int]) -> str:
-    """A MyST list-table, whose cells may hold any Markdown."""
-    lines = ["```{list-table}", ":header-rows: 1", f":widths: {' '.join(map(str, widths))}", ""]
-    for row in [tuple(head), *map(tuple, rows)]:
-        for k, cell in enumerate(row):
-            lines.append(f"{'* ' if k == 0 else '  '}- {cell.replace(chr(10), ' ')}".rstrip())
-    return "\n".join([*lines, "```"])
-
-
 def _escape(text: str) -> str:
-    """Plain text as Markdown that shows the same characters."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|$~^" else sign for sign in text)
+    """Plain text as Markdown that shows the same characters, in one line."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|$~^" else sign for sign in text.replace("\n", " "))
 
 
 def badge(outcome: Outcome) -> str:
@@ -139,49 +132,30 @@ def _run_line(records: list[Record]) -> str:
     return f"preset *{presets}*" + (f", last run {last[:10]}" if last else "")
 
 
+def _render(page: str, linked: Mapping[str, Chapter], **values: Any) -> str:
+    """A page from its template; `link` and the filters are what the templates write values with."""
+
+    def link(name: str, text: str = "") -> str:
+        return linked[name].link_as(text or linked[name].title) if name in linked else f"`{name}`"
+
+    folder = Path(__file__).with_name("templates")
+    house = Environment(
+        loader=FileSystemLoader(folder),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    house.filters |= FILTERS | values.pop("filters", {})
+    lines = house.get_template(f"{page}.j2").render(link=link, **values).splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
 def claims_page(records: list[Record], chapters: Mapping[str, Chapter], register: Register) -> str:
     """The page of claims: a table of all, then every verdict box with where it comes from."""
+    made = {verdict.claim_id: record for record in records for verdict in record.verdicts}
     verdicts = all_verdicts(records, register)
-    by_claim = {v.claim_id: r for r in records for v in r.verdicts}
-
-    def chapter(verdict: Verdict, text: str = "") -> str:
-        found = chapters.get(verdict.chapter)
-        return found.link_as(text or found.title) if found else f"`{verdict.chapter}`"
-
-    rows = [
-        (
-            badge(v.outcome),
-            f"{{ref}}`{v.title} <claim-{v.claim_id}>`<br><small>{_escape(v.source)}</small>",
-            _numbers(v.measurements),
-            f"{chapter(v, _short(v.chapter))}<br><small>data: {_data(v.data)}</small>",
-        )
-        for v in verdicts
-    ]
-    parts = [
-        "(claims)=\n# Claims and verdicts",
-        f"{len(verdicts)} claims: {_count(verdicts)} ({_run_line(records)}). "
-        "Every verdict is computed by its chapter from the numbers shown, by the rule that the register holds for "
-        "it (one written or sharpened after a first look at numbers says *exploratory*). *Undecided* is "
-        "a claim whose numbers are too noisy at this size; its box says what would decide. "
-        "{doc}`/book/reproduce` says how. This page is made from the records of the run alone.",
-    ]
-    if rows:
-        head = ("Verdict", "Claim, and where in the paper", "Key numbers", "Chapter")
-        parts += ["## All claims", _table(head, rows, (18, 32, 34, 16)), "## One by one"]
-    for v in verdicts:
-        lines = [
-            f"(claim-{v.claim_id})=",
-            f"### {_escape(v.title)}",
-            "",
-            "```{raw} html",
-            v.to_html(heading=False),
-            "```",
-            "",
-        ]
-        record = by_claim.get(v.claim_id)
-        made = f"; preset *{record.preset}*{_size(record.parameters)}" if record else ""
-        parts.append("\n".join([*lines, f"Chapter: {chapter(v)}{made}."]))
-    return "\n\n".join(parts) + "\n"
+    return _render("claims.md", chapters, verdicts=verdicts, records=made, run=_run_line(records))
 
 
 SIZES = ("depth", "width", "widths", "channels", "steps", "n_inputs", "n_images", "n_networks", "seeds", "seed")
@@ -196,17 +170,14 @@ def _size(parameters: Mapping[str, Any]) -> str:
 
 def glance_page(records: list[Record], register: Register) -> str:
     """The short table for the first page of the book."""
-    verdicts = all_verdicts(records, register)
-    rows = [(badge(v.outcome), f"{{ref}}`{v.title} <claim-{v.claim_id}>`. {_escape(v.statement)}") for v in verdicts]
-    text = f"Of {len(verdicts)} claims: {_count(verdicts)} ({_run_line(records)})."
-    return "\n\n".join([text, _table(("Verdict", "Claim"), rows, (25, 75))] if rows else [text]) + "\n"
+    return _render("claims_glance.md", {}, verdicts=all_verdicts(records, register), run=_run_line(records))
 
 
 def _thumbnail(figure: Figure, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{figure.name}.png"
-    with Image.open(io.BytesIO(figure.png)) as image:
-        image = image.convert("RGB")
+    with Image.open(io.BytesIO(figure.png or b"")) as opened:
+        image = opened.convert("RGB")
         image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
         image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     return f"{folder.name}/{path.name}"
@@ -214,25 +185,8 @@ def _thumbnail(figure: Figure, folder: Path) -> str:
 
 def figures_page(chapters: Mapping[str, Chapter], thumbnails: Path) -> str:
     """The index of figures: a card each, with a small picture written to `thumbnails`, the caption and the link."""
-    parts = [
-        "(figures)=\n# Index of figures",
-        "Every figure is drawn by the notebook of its chapter; a card leads to it.",
-    ]
-    for chapter in chapters.values():
-        if not chapter.figures:
-            continue
-        cards = []
-        for figure in chapter.figures:
-            lines = ["```{grid-item-card}", f":link: {figure.name}", ":link-type: ref", f":link-alt: {figure.name}"]
-            if figure.png:
-                lines += [
-                    f":img-top: {_thumbnail(figure, thumbnails)}",
-                    f":img-alt: {figure.alt.replace(chr(10), ' ')}",
-                ]
-            cards.append("\n".join([*lines, "", f"{{numref}}`{figure.name}`. {figure.caption}", "```"]))
-        grid = ["````{grid} 1 2 2 2", ":gutter: 3", "", "\n\n".join(cards), "````"]
-        parts += [f"## {_escape(chapter.title)}", "\n".join(grid)]
-    return "\n\n".join(parts) + "\n"
+    filters = {"thumbnail": lambda figure: _thumbnail(figure, thumbnails)}
+    return _render("figures.md", {}, chapters=list(chapters.values()), filters=filters)
 
 
 def _clock(seconds: float) -> str:
@@ -246,8 +200,9 @@ def _commit(made: Mapping[str, Any]) -> str:
 
 def _machine(made: Mapping[str, Any]) -> str:
     hardware = made.get("hardware", {})
-    facts = [hardware.get("processor"), hardware.get("cores") and f"{hardware['cores']} cores",
-             hardware.get("memory_gb") and f"{hardware['memory_gb']:g} GB", *hardware.get("gpu", ())]  # fmt: skip
+    cores = hardware.get("cores") and f"{hardware['cores']} cores"
+    memory = hardware.get("memory_gb") and f"{hardware['memory_gb']:g} GB"
+    facts = [hardware.get("processor"), cores, memory, *hardware.get("gpu", ())]
     return _escape(", ".join(str(fact) for fact in facts if fact)) or "unknown"
 
 
@@ -257,47 +212,46 @@ def _values(parameters: Mapping[str, Any]) -> str:
 
 def runs_page(records: list[Record], chapters: Mapping[str, Chapter]) -> str:
     """The page of runs: time, preset, parameters, data, commit, hardware and versions of every chapter."""
-    total = sum(r.seconds for r in records)
-    parts = [
-        "(runs)=\n# Run times and versions",
-        f"{len(records)} notebooks, {_clock(total)} of computing in all ({_run_line(records)}). "
-        "{doc}`/book/reproduce` says how to run them again.",
-    ]
-    if records:
-        rows = [
-            (
-                chapters[r.notebook].link_as(_short(r.notebook)) if r.notebook in chapters else f"`{r.notebook}`",
-                _clock(r.seconds),
-                _values(r.changed),
-                str(r.parameters.get("seed", "none")),
-                _data(r.data or _verdict_data(r)),
-                _commit(r.provenance),
-                r.provenance.get("date", "")[:16].replace("T", " "),
-            )
-            for r in records
-        ]
-        head = ("Chapter", "Time", "Changed parameters", "Seed", "Data", "Commit", "Finished (UTC)")
-        parts += ["## Runs", _table(head, rows, (13, 9, 26, 7, 15, 15, 15))]
-    sources = sorted({describe_data(d) for r in records for d in (r.data or _verdict_data(r))})
-    if sources:
-        parts += ["## Data", "\n".join(f"- {_escape(text)}" for text in sources)]
-    kinds: dict[str, list[str]] = {}
-    for r in records:
-        made = r.provenance
-        versions = {"Python": made.get("python", "?"), **made.get("versions", {})}
-        rows = [*versions.items(), ("system", made.get("system", "?")), ("hardware", _machine(made))]
-        kinds.setdefault(_table(("What", "Version"), ((k, str(v)) for k, v in rows), (30, 70)), []).append(r.notebook)
-    for k, (table, names) in enumerate(kinds.items()):
-        title = "## Versions and hardware" if len(kinds) == 1 else f"## Versions and hardware ({k + 1})"
-        used = (
-            "The same for every notebook." if len(kinds) == 1 else "Used by " + ", ".join(f"`{n}`" for n in names) + "."
-        )
-        parts += [title, used, table]
-    return "\n\n".join(parts) + "\n"
+    environments: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for record in records:
+        environments.setdefault(_environment(record.provenance), []).append(record.notebook)
+    return _render(
+        "runs.md",
+        chapters,
+        records=records,
+        total=sum(record.seconds for record in records),
+        run=_run_line(records),
+        sources=sorted({describe_data(entry) for record in records for entry in _used(record)}),
+        environments=list(environments.items()),
+    )
 
 
-def _verdict_data(record: Record) -> list[Mapping[str, Any]]:
-    return [d for v in record.verdicts for d in v.data]
+def _environment(made: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Versions and machine of a run, as (what, which)."""
+    versions = {"Python": made.get("python", "?"), **made.get("versions", {})}
+    rows = {**versions, "system": made.get("system", "?"), "hardware": _machine(made)}
+    return tuple((what, str(which)) for what, which in rows.items())
+
+
+def _used(record: Record) -> list[Mapping[str, Any]]:
+    """The data sets of a record, or those of its verdicts where it names none."""
+    return list(record.data or [entry for verdict in record.verdicts for entry in verdict.data])
+
+
+FILTERS = {
+    "badge": badge,
+    "clock": _clock,
+    "commit": _commit,
+    "data": _data,
+    "date": lambda text: text[:16].replace("T", " "),
+    "md": _escape,
+    "numbers": _numbers,
+    "short": _short,
+    "size": _size,
+    "tally": _count,
+    "used": _used,
+    "values": _values,
+}
 
 
 def write_pages(records_folder: Path | str, out_folder: Path | str, root: Path | str = NOTEBOOKS) -> list[Path]:
