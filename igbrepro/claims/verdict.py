@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from html import escape
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from igbrepro.claims.measurement import Measurement, _plain_number, describe_data, format_number
 
@@ -114,53 +117,23 @@ _HUES = {
 }
 
 
-_LINE = "margin:.45em 0 0 0;"
-_FAINT = "opacity:.75;font-size:.9em;"
-
-
-def _faint(text: str) -> str:
-    return f'<span style="{_FAINT}">{text}</span>'
-
-
-def _number(m: Measurement) -> str:
-    """A measurement as a row of three cells, which fold below each other where the page is narrow."""
-    note = f"<br>{_faint(escape(m.note))}" if m.note else ""
-    expected = "" if m.expected is None else f"{_faint('expected')} {format_number(m.expected)}"
-    away = "" if m.z is None else f" {_faint(f'({abs(m.z):.1f} s.e. away)')}"
-    value = f"<strong>{format_number(m.value, m.std_error)}</strong>"
-    cells = (("1 1 14em", escape(m.name) + note), ("0 0 10.5em", value), ("0 0 15.5em", expected + away))
-    row = "display:flex;flex-wrap:wrap;gap:0 1em;padding:.3em 0;border-top:1px solid rgba(128,128,128,.3);"
-    style = "font-variant-numeric:tabular-nums;"
-    spans = "".join(f'<span style="flex:{flex};{style}">{text}</span>' for flex, text in cells)
-    return f'<li style="{row}list-style:none;margin:0;">{spans}</li>'
-
-
-def _numbers(measurements: Iterable[Measurement]) -> str:
-    rows = "".join(map(_number, measurements))
-    return f'<ul aria-label="Measurements" style="margin:.6em 0;padding:0;">{rows}</ul>' if rows else ""
+@cache
+def _template() -> Template:
+    """The template of the box, which escapes what it is given."""
+    house = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    house.filters |= {"number": format_number, "described": describe_data}
+    return house.get_template("verdict.html.j2")
 
 
 def _box(verdict: Verdict, heading: bool) -> str:
-    hue = _HUES[verdict.outcome]
-    badge = (
-        f'<span style="background:{hue};color:#fff;border-radius:1em;padding:.1em .7em;font-size:.85em;'
-        f'font-weight:600;white-space:nowrap;">{verdict.outcome.mark} {verdict.outcome}</span>'
-    )
-    title = f' <strong style="margin-left:.3em;">{escape(verdict.title)}</strong>' if heading else ""
-    parts = [
-        f'<p style="margin:0;">{badge}{title}</p>',
-        f'<p style="{_LINE}">{escape(verdict.statement)} <span style="{_FAINT}">{escape(verdict.source)}</span></p>',
-        _numbers(verdict.measurements),
-        f'<p style="{_LINE}"><em>Why:</em> {escape(verdict.reason)}</p>',
-        *(f'<p style="{_LINE}"><em>Caveat:</em> {escape(text)}</p>' for text in verdict.caveats),
-        *(f'<p style="{_LINE}{_FAINT}">Data: {escape(describe_data(d))}</p>' for d in verdict.data),
-    ]
-    return (
-        f'<section class="igb-verdict igb-{verdict.outcome.slug}" aria-label="Verdict: {verdict.outcome}" '
-        f'style="border:1px solid {hue};border-left-width:.4em;border-radius:.4em;background:{hue}14;color:inherit;'
-        f'padding:.8em 1em;margin:1em 0;line-height:1.45;white-space:normal;overflow-wrap:break-word;">'
-        f"{''.join(parts)}</section>"
-    )
+    text = _template().render(verdict=verdict, heading=heading, hue=_HUES[verdict.outcome])
+    return "".join(line.strip() for line in text.splitlines())
 
 
 def notebook_verdicts(notebook: Mapping[str, Any]) -> list[Verdict]:
