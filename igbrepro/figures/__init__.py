@@ -1,6 +1,6 @@
 """House style of all figures, and the shapes that recur."""
 
-from igbrepro.figures.phases import asked_networks, overview, phase_lines, phase_plane, plane_legend
+from igbrepro.figures.phases import asked_networks, overview, phase_lines, phase_plane, plane_legend, plot_phase_diagram
 from igbrepro.figures.style import (
     OTHER_DASHES,
     PHASE_COLORS,
@@ -34,6 +34,7 @@ __all__ = [
     "phase_map",
     "phase_plane",
     "plane_legend",
+    "plot_phase_diagram",
     "theory_and_points",
     "use_style",
 ]

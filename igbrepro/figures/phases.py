@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -21,15 +22,42 @@ from igbrepro.theory import Activation, ClassFraction, Phase, Pool, edge_line, n
 LINE_STYLES = {"edge of chaos": (PHASE_COLORS[Phase.EDGE], "-"), "neutrality line": ("black", "--")}
 
 
-def phase_plane(
-    ax: Axes, activation: Activation | str, sigma_w2: Sequence[float], sigma_b2: Sequence[float], size: int = 120,
+def plot_phase_diagram(
+    activation: Activation | str,
+    sigma_w2: Sequence[float] = (0.5, 5.0),
+    sigma_b2: Sequence[float] = (0.0, 0.3),
+    *,
     pool: Pool | None = None,
-) -> None:  # fmt: skip
+    size: int = 120,
+    ax: Axes | None = None,
+) -> Axes:
+    """The phase diagram of any activation over two ranges: its phases, its lines and a legend.
+
+    activation: an Activation, also one of your own, or a name.  ax: where to draw, by default a new figure.
+    """
+    if ax is None:
+        _, ax = plt.subplots()
+    phase_plane(ax, activation, sigma_w2, sigma_b2, size, pool)
+    shown = np.unique(np.asarray(ax.collections[-1].get_array(), int))
+    edge = [Phase.EDGE] if any(line.get_label() == "edge of chaos" for line in ax.lines) else []
+    plane_legend(ax, sorted({*map(Phase, shown.tolist()), *edge}))
+    return ax
+
+
+def phase_plane(
+    ax: Axes,
+    activation: Activation | str,
+    sigma_w2: Sequence[float],
+    sigma_b2: Sequence[float],
+    size: int = 120,
+    pool: Pool | None = None,
+) -> None:
     """The phases over the rectangle of the ranges sigma_w2 and sigma_b2, `size` points a side, with their lines."""
-    w2, b2 = np.linspace(*sigma_w2, size), np.linspace(*sigma_b2, size)
+    (low_w, high_w), (low_b, high_b) = sigma_w2, sigma_b2
+    w2, b2 = np.linspace(low_w, high_w, size), np.linspace(low_b, high_b, size)
     phase_map(ax, w2, b2, phase_grid(activation, w2, b2, pool=pool).phase)
     phase_lines(ax, activation, b2, pool)
-    ax.set(xlim=sigma_w2, ylim=sigma_b2)
+    ax.set(xlim=(low_w, high_w), ylim=(low_b, high_b))
 
 
 def phase_lines(ax: Axes, activation: Activation | str, sigma_b2: ArrayLike, pool: Pool | None = None) -> list[Line2D]:

@@ -70,7 +70,7 @@ def use_style() -> None:
     """Set the house style; in a notebook, store figures as PNG at twice the screen's resolution (small and sharp)."""
     sns.set_theme(style="ticks", palette="colorblind", rc=_STYLE)
     try:
-        from IPython import get_ipython
+        from IPython.core.getipython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
     except ImportError:
         return
@@ -96,17 +96,17 @@ def layer_curves(
     *,
     layers: ArrayLike | None = None,
     every: int = 1,
-    label: str = "",
-    color: Any = None,
-    marker: str = "o",
+    **look: Any,
 ) -> Any:
     """Theory as a line and measured means ± standard errors as points, against the layer index; returns the colour.
 
     theory, mean, error: (layers,).  layers: their indices, default 0, 1, ...  every: draw each `every`-th point only.
+    look: color, label and marker, the last of the points.
     """
+    marker, look["label"] = look.pop("marker", "o"), look.get("label") or None
     theory = np.asarray(theory, float)
     x = np.arange(len(theory)) if layers is None else np.asarray(layers)
-    (line,) = ax.plot(x, theory, color=color, label=label or None)
+    (line,) = ax.plot(x, theory, **look)
     if mean is not None:
         bars = None if error is None else np.asarray(error, float)[::every]
         ax.errorbar(
@@ -165,10 +165,9 @@ def phase_map(ax: Axes, sigma_w2: ArrayLike, sigma_b2: ArrayLike, phase: ArrayLi
 def phase_legend(ax: Axes, phases: Iterable[Phase] = tuple(Phase), **kwargs: Any) -> None:
     """A legend of coloured patches, below the axes, where it hides nothing and fits a phone."""
     handles = [
-        Line2D([], [], color=PHASE_COLORS[p], label=p.label) if p is Phase.EDGE
-        else Patch(color=PHASE_COLORS[p], label=p.label)
-        for p in map(Phase, phases)
-    ]  # fmt: skip
+        Line2D([], [], color=color, label=p.label) if p is Phase.EDGE else Patch(color=color, label=p.label)
+        for p, color in ((p, PHASE_COLORS[p]) for p in map(Phase, phases))
+    ]
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2, "handlelength": 1.2}
     ax.legend(handles=handles, **{**place, **kwargs})
 

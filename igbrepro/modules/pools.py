@@ -22,9 +22,10 @@ def torch_pool(pool: Pool) -> Elementwise:
 
 
 def _reduction(pool: Pool) -> Callable[[Tensor, int], Tensor]:
-    if check_pool(pool) is None or type(pool).torch_function is None:
+    function = None if check_pool(pool) is None else type(pool).torch_function
+    if function is None:
         raise ParameterError(f"pool={pool!r}: has no torch form; give its class one, torch_function.")
-    return named_function(type(pool).torch_function)
+    return named_function(function)
 
 
 class PoolLayer(nn.Module):

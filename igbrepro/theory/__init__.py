@@ -24,6 +24,7 @@ from igbrepro.theory.designs import (
     from_inputs,
     reachable_gamma,
     sigma_w2_for_gamma,
+    trajectory_from,
 )
 from igbrepro.theory.given_inputs.convolution import conv_kernel
 from igbrepro.theory.given_inputs.dense import DataKernel, data_kernel, next_covariance
@@ -128,5 +129,6 @@ __all__ = [
     "sigma_y2",
     "sign_limit",
     "tanh_gradient_law",
+    "trajectory_from",
     "width_gap",
 ]

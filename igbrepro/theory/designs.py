@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar
 
 from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
@@ -15,6 +16,7 @@ from igbrepro.theory.class_fraction import ClassFraction, c_from_gamma
 from igbrepro.theory.mean_field import MeanField, Trajectory
 from igbrepro.theory.phases import EDGE_TOLERANCE, edge_line
 from igbrepro.theory.pools.pool import Pool
+from igbrepro.theory.roots import brent_root
 
 LARGEST_SIGMA_B2 = 1e3  # gamma grows with sigma_b2 without bound; here the search ends
 ROUNDING = 1e-12  # smallest c that is told from 0
@@ -81,8 +83,8 @@ def design(
         return float(line.gamma(sigma_b2)) - target
 
     if low == 0:
-        return line.at(brentq(excess, low, high, xtol=1e-30, rtol=1e-14, maxiter=1000))
-    return line.at(np.exp(brentq(lambda x: excess(np.exp(x)), np.log(low), np.log(high), xtol=1e-14)))
+        return line.at(brent_root(excess, low, high, xtol=1e-30, rtol=1e-14, maxiter=1000))
+    return line.at(np.exp(brent_root(lambda x: excess(np.exp(x)), np.log(low), np.log(high), xtol=1e-14)))
 
 
 def reachable_gamma(
@@ -158,7 +160,7 @@ class _Line:
             gamma = float(self.gamma(np.exp(log_sigma_b2)))
             return np.inf if np.isnan(gamma) else gamma
 
-        found = minimize_scalar(height, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
+        found: Any = minimize_scalar(height, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
         if found.fun >= gammas[least]:
             return sigma_b2, gammas
         at = int(np.searchsorted(sigma_b2, np.exp(found.x)))
@@ -201,7 +203,7 @@ def sigma_w2_for_gamma(
             f"[{low:g}, {high:g}]; change gamma or sigma_b2."
         )
     i = crossings[-1]
-    return float(brentq(excess, _RANGE[i], _RANGE[i + 1], xtol=1e-10))
+    return brent_root(excess, _RANGE[i], _RANGE[i + 1], xtol=1e-10)
 
 
 def from_inputs(mean_field: MeanField, depth: int, norm2: float = 1.0, correlation: float = 0.0) -> Trajectory:
@@ -209,6 +211,23 @@ def from_inputs(mean_field: MeanField, depth: int, norm2: float = 1.0, correlati
     signal = mean_field.sigma_w2 * norm2
     q0 = signal + mean_field.sigma_b2
     return mean_field.trajectory(depth, q0=q0, c0=np.minimum((signal * correlation + mean_field.sigma_b2) / q0, 1.0))
+
+
+def trajectory_from(mean_field: MeanField, inputs: ArrayLike, depth: int) -> Trajectory:
+    """The trajectory of given inputs (n, ...), from h^(1) = W x + b on, at their mean |x|^2 / d and mean overlap.
+
+    Pairs of one mean overlap stand for all pairs; data_kernel follows each by itself.
+    Raises ParameterError for fewer than 2 inputs.
+    """
+    x = finite("inputs", inputs, -np.inf)
+    if x.ndim < 2 or len(x) < 2:
+        raise ParameterError(f"inputs: shape {x.shape}; need (n, ...) with n >= 2 inputs.")
+    n, x = len(x), x.reshape(len(x), -1)
+    square = np.square(x).sum() / x.size
+    overlap = (np.square(x.sum(0)).sum() / x.size - square) / (n - 1)
+    q0 = mean_field.sigma_w2 * square + mean_field.sigma_b2
+    c0 = (mean_field.sigma_w2 * overlap + mean_field.sigma_b2) / q0
+    return mean_field.trajectory(depth, q0=q0, c0=np.minimum(c0, 1.0))
 
 
 def from_independent_inputs(mean_field: MeanField, depth: int, norm2: float = 1.0) -> Trajectory:

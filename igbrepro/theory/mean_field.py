@@ -6,7 +6,9 @@ below the spacing of floating-point numbers next to 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +17,11 @@ from scipy.optimize.elementwise import find_minimum, find_root
 from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
 from igbrepro.theory.activations import Activation, get_activation
+from igbrepro.theory.plots import plot_cobweb, plot_trajectory
 from igbrepro.theory.pools.pool import Pool, pooled_kernel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SMALLEST_Q = 1e-200  # below this phi is linear, and the correlation map is taken here
 MARGIN = 1e-12  # how far chi must exceed 1 for a correlation fixed point below 1
@@ -56,6 +62,13 @@ class Trajectory(_Correlated):
     q: np.ndarray
     one_minus_c: np.ndarray
     chi: np.ndarray
+
+    def plot(self, axes: Sequence[Axes] | None = None, **look: Any) -> np.ndarray:
+        """Draw q, 1 - c and chi against the layer, a line for each point of the parameters; returns the three axes.
+
+        axes: three to draw on, by default of a new figure.  look: of the lines, as Matplotlib's `plot` takes it.
+        """
+        return plot_trajectory(self, axes, **look)
 
 
 @dataclass(frozen=True)
@@ -220,6 +233,17 @@ class MeanField:
             return np.divide(1, rate, out=np.full(rate.shape, np.inf), where=rate > MARGIN)
 
         return DepthScales(scale(q_slope), scale(c_slope), scale(at.chi))
+
+    def plot_cobweb(
+        self, of: str = "q", start: float | None = None, *, steps: int = 12, ax: Axes | None = None
+    ) -> Axes:
+        """Draw the map of the variance (of="q") or of the correlation (of="c") and the staircase that layers climb.
+
+        start: of the staircase, by default q = 1 or c = 0.  The correlation map is that at the fixed point's variance
+        (at 1 for residual layers).  ax: where to draw, by default a new figure; it is returned.
+        Raises ParameterError for arrays of parameters, and where the variance vanishes or diverges.
+        """
+        return plot_cobweb(self, of, start, steps, ax)
 
     @property
     def _largest_q(self) -> float:

@@ -13,11 +13,11 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from igbrepro.ensembles import Measure, gaussian_inputs, simulate
-from igbrepro.figures import PHASE_COLORS
+from igbrepro.figures import PHASE_COLORS, plot_phase_diagram
 from igbrepro.figures import phases as phase_figures
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
-from igbrepro.theory import Phase
+from igbrepro.theory import Activation, Phase
 
 
 @pytest.fixture
@@ -78,3 +78,13 @@ def test_the_figure_of_the_readme_is_fit_to_show():
     with Image.open(path) as image:
         assert 1200 <= image.width <= 1600
     assert path.stat().st_size < 250_000
+
+
+def test_a_phase_diagram_of_an_activation_of_ones_own(ax):
+    arctan = Activation("arctan", np.arctan, lambda x: 1 / (1 + x**2))
+    assert plot_phase_diagram(arctan, (0.5, 4.0), (0.0, 0.2), size=6, ax=ax) is ax
+    assert ax.get_xlim() == (0.5, 4.0) and ax.get_ylim() == (0.0, 0.2)
+    names = {text.get_text() for text in ax.get_legend().get_texts()}
+    assert {"ordered, deep prejudice", "edge of chaos", "neutrality line"} <= names
+    edge = next(line for line in ax.lines if line.get_label() == "edge of chaos")
+    assert edge.get_xdata()[0] == pytest.approx(1, rel=1e-9)  # slope 1 at zero

@@ -24,6 +24,7 @@ from igbrepro.theory import (
     from_independent_inputs,
     from_inputs,
     reachable_gamma,
+    trajectory_from,
     width_gap,
 )
 
@@ -206,3 +207,16 @@ def test_start_from_inputs_that_are_alike():
 def test_what_cannot_be_had_is_named(call, words):
     with pytest.raises(ParameterError, match=words):
         call()
+
+
+def test_the_trajectory_of_given_inputs_starts_at_their_mean_square_and_overlap():
+    x = np.random.default_rng(0).normal(0.3, 1.0, (5, 2, 3))
+    flat, pairs = x.reshape(5, 6), [(a, b) for a in range(5) for b in range(a)]
+    q0 = 1.7 * np.mean([row @ row for row in flat]) / 6 + 0.1
+    c0 = (1.7 * np.mean([flat[a] @ flat[b] for a, b in pairs]) / 6 + 0.1) / q0
+    path = trajectory_from(MeanField("tanh", sigma_w2=1.7, sigma_b2=0.1), x, 3)
+    want = MeanField("tanh", sigma_w2=1.7, sigma_b2=0.1).trajectory(3, q0, c0)
+    np.testing.assert_allclose(path.q, want.q, rtol=1e-12)
+    np.testing.assert_allclose(path.c, want.c, rtol=1e-12)
+    with pytest.raises(ParameterError, match="inputs: shape"):
+        trajectory_from(MeanField("tanh", sigma_w2=1.7), x[:1], 3)

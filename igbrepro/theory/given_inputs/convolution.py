@@ -9,6 +9,7 @@ window that holds them all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,8 +40,9 @@ def conv_kernel(
     steps = [whole("strides", stride, 1) for stride in strides]
 
     def convolve(covariance: np.ndarray, layer: int) -> np.ndarray:
+        window: Any = (kernel, kernel, 1, 1)
         stride = steps[layer] if layer < len(steps) else 1
-        return uniform_filter(covariance, (kernel, kernel, 1, 1), mode="wrap")[::stride, ::stride]
+        return uniform_filter(covariance, window, mode="wrap")[::stride, ::stride]
 
     def activate(covariance: np.ndarray) -> np.ndarray:
         return np.array([[next_covariance(mean_field, position) for position in row] for row in covariance])

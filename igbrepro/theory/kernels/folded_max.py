@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr
 
@@ -23,6 +22,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.theory.kernels.base import Array, Kernel, correlation_gap
 from igbrepro.theory.kernels.tabulated import tabulated_gap_root
 from igbrepro.theory.quadrature import HALF_NODES, HALF_WEIGHTS, bivariate_normal_cdf_gap, normal_density
+from igbrepro.theory.roots import brent_root
 
 LEAST_C = -0.5  # below this correlation the pair integrals of a maximum are not resolved
 FAR = 9.0  # standard deviations within which everything happens
@@ -42,7 +42,7 @@ def dip(derivative: Callable[[Array], Array]) -> float | None:
     last = int(np.flatnonzero(falling)[-1])
     if (slopes[:last] > 0).any() or last == len(x) - 1:
         return None
-    return float(brentq(lambda at: float(derivative(np.array(at))) - 1e-300, x[last], x[last + 1], xtol=1e-15))
+    return brent_root(lambda at: float(derivative(np.array(at))) - 1e-300, x[last], x[last + 1], xtol=1e-15)
 
 
 def check_pair(s: Array) -> None:

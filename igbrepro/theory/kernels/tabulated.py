@@ -46,7 +46,7 @@ class _Tabulated:
     def deviation(self, q: Array, s: Array) -> Array:
         return s * self._ratio((np.log(q) - self._middle) / self._half, 8 / np.pi * np.arcsin(np.sqrt(s / 2)) - 1)
 
-    def _ratio(self, a: Array, b: Array) -> Array:
+    def _ratio(self, a: Array, b: Array | float) -> Array:
         rows, columns = (chebyshev.chebvander(v, n - 1) for v, n in zip((a, b), self._table.shape, strict=True))
         return ((rows @ self._table) * columns).sum(-1)
 

@@ -46,7 +46,8 @@ def mean_class_errors(q: ArrayLike, c: ArrayLike) -> tuple[np.ndarray, np.ndarra
     """
     half = NODES > 0
     q, c = np.broadcast_arrays(finite("q", q, 0), finite("c", c, 0, 1))
-    return tuple(2 * errors @ WEIGHTS[half] for errors in class_errors(q[..., None], c[..., None], NODES[half]))
+    favoured, unfavoured = class_errors(q[..., None], c[..., None], NODES[half])
+    return 2 * favoured @ WEIGHTS[half], 2 * unfavoured @ WEIGHTS[half]
 
 
 def errors_of_networks(difference: ArrayLike, labels: ArrayLike, power: int = 0) -> dict[str, np.ndarray]:

@@ -130,7 +130,8 @@ class _Max(Kernel):
         """
         step = min(0.3, 0.7 * np.sqrt(self.rho))
         own = np.arange(-10, 10 + step, step)
-        table = _largest_pair(self.k, *np.broadcast_arrays(own[:, None], own, s), other)
+        x_own, z_own, gap = np.broadcast_arrays(own[:, None], own, s)
+        table = _largest_pair(self.k, x_own, z_own, gap, other)
 
         def given(at: Array) -> Array:
             return step / np.sqrt(self.rho) * normal_density((own - np.sqrt(1 - self.rho) * at) / np.sqrt(self.rho))
