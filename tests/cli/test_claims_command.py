@@ -6,6 +6,7 @@ import pytest
 from cli.conftest import write_chapter
 
 from igbrepro.claims import Measurement, Record, judge
+from igbrepro.cli.claims import BUILT
 from igbrepro.publishing import load_claims
 
 CLAIMS = """
@@ -65,4 +66,4 @@ def test_a_claim_that_its_notebook_no_longer_judges_fails_the_check(igbrepro, ru
 def test_where_no_book_was_built_it_says_so_with_the_remedy(igbrepro, monkeypatch, tmp_path, options):
     monkeypatch.chdir(tmp_path)
     code, out, err = igbrepro("claims", *options)
-    assert code == 2 and "build/laptop/executed" in err and "make book" in err and not out
+    assert code == 2 and str(BUILT) in err and "make book" in err and not out
