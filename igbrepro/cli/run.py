@@ -94,7 +94,8 @@ def typed(text: str, default: Any) -> Any:
 def in_words(minutes: float) -> str:
     """A time in the unit that suits it: "20 seconds", "4 minutes", "1.5 hours"."""
     if minutes < 1.5:
-        return f"{max(1, round(60 * minutes))} seconds"
+        seconds = max(1, round(60 * minutes))
+        return f"{seconds} second{'s' if seconds > 1 else ''}"
     return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 

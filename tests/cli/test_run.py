@@ -66,7 +66,7 @@ def test_the_book_s_own_chapters_are_found_by_number_and_name(igbrepro, tmp_path
 
 def test_minutes_are_told_in_the_unit_that_suits():
     assert [in_words(m) for m in (0.001, 0.33, 1.6, 42, 150)] == [
-        "1 seconds",
+        "1 second",
         "20 seconds",
         "2 minutes",
         "42 minutes",
