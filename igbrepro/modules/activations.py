@@ -37,8 +37,8 @@ def _torch_activation(activation: Activation) -> Elementwise:
             f"activation={activation.name!r}: has no torch form; give it one, "
             f'Activation(..., torch_function="{_NAMES}") or a function of a tensor.'
         )
-    x = torch.linspace(-8, 8, 201, dtype=torch.float64)
-    with torch.no_grad():
+    with torch.device("cpu"), torch.no_grad():  # `build` makes modules on the device "meta", which computes nothing
+        x = torch.linspace(-8, 8, 201, dtype=torch.float64)
         gap = float((function(x) - torch.as_tensor(activation(x.numpy()))).abs().max())
     if not gap < 1e-6:
         raise ParameterError(
