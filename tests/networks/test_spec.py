@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,4 +52,4 @@ def test_descriptions_need_no_torch():
         "import sys, igbrepro.networks as n; n.CNNSpec('relu', 3, 8).sizes; n.MLPSpec('tanh', 3, 8); n.ResNetSpec();"
         "n.ViTSpec(); found = {'torch', 'torchvision'} & set(sys.modules); assert not found, found"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
