@@ -419,6 +419,12 @@ def test_bad_image_folders_are_named(tmp_path, plant, words):
         data.load(f"imagefolder:{tmp_path / 'pets'}", fallback=True)
 
 
+def test_an_image_folder_that_is_too_small_is_named_by_the_notebooks_own_parameter(tmp_path):
+    dataset = data.load(f"imagefolder:{put_pictures(tmp_path / 'pets')}")
+    with pytest.raises(ParameterError, match="n_inputs=4: class 0 has 1 inputs, 2 are wanted of it"):
+        dataset.check(n_shown=("test", 2), n_inputs=("test", 4))
+
+
 # What a dataset offers
 
 
