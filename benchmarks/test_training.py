@@ -12,10 +12,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from igbrepro import data
+from igbrepro import data, training
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, build
-from igbrepro.training import training as training
 
 INIT = InitSpec(1.986073, 0.1)  # tanh at the edge
 BATCH = 100

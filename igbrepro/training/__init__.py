@@ -1,5 +1,7 @@
 """Training from given initialisations, one run or many, and what is read off it."""
 
+from igbrepro.training.history import Histories, History
+from igbrepro.training.many import train_many
 from igbrepro.training.metrics import max_class_fraction
 from igbrepro.training.milestones import (
     bootstrap_interval,
@@ -10,11 +12,13 @@ from igbrepro.training.milestones import (
     training_table,
     values_at,
 )
-from igbrepro.training.run import log_steps
-from igbrepro.training.training import History, train, train_many, train_module
+from igbrepro.training.settings import TrainSettings, log_steps
+from igbrepro.training.training import train, train_module
 
 __all__ = [
+    "Histories",
     "History",
+    "TrainSettings",
     "bootstrap_interval",
     "interval_text",
     "log_ratio",

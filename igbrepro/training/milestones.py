@@ -19,18 +19,22 @@ def steps_until(
     for_good: the first step from which on the metric stays there until the end of training.
     Entries are inf for a run that never does.  Raises ParameterError for a metric that is not in the table.
     """
-    rows = frame[(frame["split"] == "test") & (frame["metric"] == metric) & frame["class"].isna()]
+    rows = _test_rows(frame, metric)
     if rows.empty:
         raise ParameterError(
             f"metric={metric!r}: not in the table; it has {', '.join(sorted(frame['metric'].unique()))}."
         )
     table = rows.pivot(index="step", columns=["run", "seed"], values="value")
-    there = table <= level if falling else table >= level
+    there = table.le(level) if falling else table.ge(level)
     if for_good:
-        there = there[::-1].cummin()[::-1]
-    reached = there.idxmax().astype(float).where(there.any(), np.inf)
-    order = rows["run"].unique()
-    return reached.unstack("seed").reindex(order)
+        there = there.iloc[::-1].cummin().iloc[::-1]
+    reached = pd.Series(there.idxmax(), dtype=float).where(there.any(), np.inf)
+    return pd.DataFrame(reached.unstack("seed")).reindex(rows["run"].unique())
+
+
+def _test_rows(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of a test metric over all classes."""
+    return pd.DataFrame(frame[(frame["split"] == "test") & (frame["metric"] == metric) & frame["class"].isna()])
 
 
 def values_at(frame: pd.DataFrame, metric: str, step: int | None = None) -> pd.DataFrame:
@@ -38,11 +42,11 @@ def values_at(frame: pd.DataFrame, metric: str, step: int | None = None) -> pd.D
 
     A run that diverged before that step is nan there.  Raises ParameterError for a metric or step not in the table.
     """
-    rows = frame[(frame["split"] == "test") & (frame["metric"] == metric) & frame["class"].isna()]
-    step = rows["step"].max() if step is None else step
-    found = rows[rows["step"] == step]
+    rows = _test_rows(frame, metric)
+    at = rows["step"].max() if step is None else step
+    found = pd.DataFrame(rows[rows["step"] == at])
     if found.empty:
-        raise ParameterError(f"metric={metric!r}, step={step!r}: not in the table; make it a metric and step of it.")
+        raise ParameterError(f"metric={metric!r}, step={at!r}: not in the table; make it a metric and step of it.")
     return found.pivot(index="run", columns="seed", values="value").reindex(rows["run"].unique())
 
 
@@ -101,8 +105,8 @@ def log_ratios(steps: pd.DataFrame, run: str, reference: str, horizon: float) ->
     steps: as steps_until gives it; steps below 1 count as 1.  horizon: counted for a run that never gets there, whose
     ratio is then a lower bound.
     """
-    logs = np.log10(steps.clip(lower=1, upper=horizon))
-    return (logs.loc[run] - logs.loc[reference]).to_numpy()
+    first, second = (np.log10(steps.loc[name].clip(lower=1, upper=horizon).to_numpy()) for name in (run, reference))
+    return first - second
 
 
 def log_ratio(steps: pd.DataFrame, run: str, reference: str, horizon: float) -> tuple[float, float]:

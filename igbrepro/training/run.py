@@ -13,88 +13,29 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from igbrepro.checks import whole
 from igbrepro.data import Dataset, balanced_indices
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import TRACED, Init, check_init
 from igbrepro.modules import StackedMLP
 from igbrepro.networks import Spec, build
 from igbrepro.probes import batch_statistics
+from igbrepro.theory import get_activation
 from igbrepro.training import metrics
+from igbrepro.training.settings import TrainSettings
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 Row = tuple[int, str, str, int | None, float]  # step, split, metric, class, value
 
 _LOOK_EVERY = 50  # steps between looks for a divergence, so that a GPU need not wait; the step found is exact
 _EVAL_BATCH = 250
-
-
-def log_steps(steps: int, n: int = 25) -> list[int]:
-    """About n whole numbers from 0 to `steps`, both included, evenly spaced on a log axis."""
-    return sorted({0, steps, *np.geomspace(1, max(steps, 1), n - 1).round().astype(int).clip(max=steps).tolist()})
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The settings of a training that are neither network nor data, checked; see training.train for their meaning."""
-
-    steps: int
-    batch_size: int = 100
-    lr: float = 1e-5
-    optimizer: str = "adam"
-    labels: str = "parity"
-    eval_points: Sequence[int] | None = None
-    n_eval: int = 1000
-    gradients: bool = False
-    batch_statistics: bool = False
-    precision: str = "float32"
-
-    def __post_init__(self) -> None:
-        for name, least in {"steps": 0, "batch_size": 1, "n_eval": 1}.items():
-            check_whole(name, getattr(self, name), least)
-        if not isinstance(self.lr, Real) or not 0 <= self.lr < math.inf:
-            raise ParameterError(f"lr={self.lr!r}: need a finite learning rate, 0 or more.")
-        if self.optimizer not in OPTIMIZERS:
-            raise ParameterError(f"optimizer={self.optimizer!r}: choose from {', '.join(OPTIMIZERS)}.")
-        if self.precision not in PRECISIONS:
-            raise ParameterError(f"precision={self.precision!r}: choose from {', '.join(PRECISIONS)}.")
-        points = log_steps(self.steps) if self.eval_points is None else sorted({0, self.steps, *self.eval_points})
-        if points[0] < 0 or points[-1] > self.steps or any(int(point) != point for point in points):
-            raise ParameterError(f"eval_points={self.eval_points!r}: need whole steps from 0 to steps={self.steps}.")
-        object.__setattr__(self, "eval_points", tuple(map(int, points)))
-
-    def n_classes(self, dataset: Dataset) -> int:
-        """Classes of the task that this plan makes of a dataset; raises ParameterError where the two do not fit."""
-        n_train = len(dataset.labels("train", self.labels))
-        if self.batch_size > n_train:
-            raise ParameterError(f"batch_size={self.batch_size}: {dataset.name} has only {n_train} training inputs.")
-        return 2 if self.labels == "parity" else len(dataset.classes)
-
-    def fit(self, spec: Spec, dataset: Dataset) -> None:
-        """Raise ParameterError where network, data and plan do not go together."""
-        n_classes = self.n_classes(dataset)
-        if spec.n_classes != n_classes:
-            raise ParameterError(f"spec.n_classes={spec.n_classes}: labels={self.labels!r} has {n_classes} classes.")
-        if math.prod(spec.input_shape) != math.prod(dataset.input_shape):
-            raise ParameterError(
-                f"spec.input_shape={spec.input_shape}: inputs of {dataset.name} are {dataset.input_shape}; "
-                "pass input_shape=dataset.input_shape."
-            )
-
-
-def check_whole(name: str, value: int, least: int) -> None:
-    """Raise ParameterError unless `value` is a whole number, `least` or more."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ParameterError(f"{name}={value!r}: need a whole number, {least} or more.")
 
 
 class BatchOrder:
@@ -125,13 +66,14 @@ def drawn(spec: Spec, init: Init, seed: int, dataset: Dataset) -> Member:
 
     Initialisations that run the network do so on 64 training inputs, the same for every seed.
     """
-    check_whole("seed", seed, 0)
-    init = check_init(init)
-    weights, _ = np.random.SeedSequence(seed).spawn(2)
+    weights, _ = np.random.SeedSequence(whole("seed", seed, 0)).spawn(2)
     generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-    described = {f.name: getattr(spec, f.name) for f in fields(spec)} | {"activation": spec.activation.name}
-    if getattr(spec, "pool", None) is not None:
-        described["pool"] = repr(spec.pool)
+    described = {f.name: getattr(spec, f.name) for f in fields(spec)} | {
+        "activation": get_activation(spec.activation).name
+    }
+    if described.get("pool") is not None:
+        described["pool"] = repr(described["pool"])
+    init = check_init(init)
     described |= {"init": init} if isinstance(init, str) else asdict(init)
     example = None
     if init in TRACED:
@@ -147,22 +89,29 @@ class Run:
         self,
         members: Sequence[Member],
         dataset: Dataset,
-        plan: Plan,
+        plan: TrainSettings,
         device: torch.device,
         input_shape: tuple[int, ...],
     ) -> None:
         self.dataset, self.plan, self.device, self.shape = dataset, plan, device, input_shape
-        common = {"dataset": dataset.name, "data_sha256": dataset.sha256, "scaling": dataset.scaling} | asdict(plan)
+        common = {"dataset": dataset.name, "data_sha256": dataset.sha256, "scaling": dataset.scaling}
+        common |= {"scaled_by": [one.tolist() for one in dataset.statistics]} | asdict(plan)
         self.settings = [_plain(common | member.settings | {"seed": member.seed}) for member in members]
 
         self.targets = dataset.labels("train", plan.labels)
         self.models = [member.model.to(device) for member in members]
         orders = [np.random.SeedSequence(member.seed).spawn(2)[1] for member in members]
         self.orders = [BatchOrder(order, len(self.targets), plan.batch_size) for order in orders]
-        self.network: nn.Module = self.models[0] if len(members) == 1 else StackedMLP(self.models)
+        self.network: nn.Module = self.models[0]
+        if len(members) > 1:
+            self.network = StackedMLP(cast(list[nn.Sequential], self.models))  # built of one MLPSpec
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         fused = device.type in ("cpu", "cuda")  # several times faster on a CPU than PyTorch's default
-        self.optimizer = OPTIMIZERS[plan.optimizer](trained, lr=plan.lr, fused=fused)
+        options = {"lr": plan.lr, "weight_decay": plan.weight_decay, "fused": fused}
+        if plan.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(trained, momentum=plan.momentum, **options)
+        else:
+            self.optimizer = torch.optim.Adam(trained, **options)
 
         chosen = balanced_indices(dataset.labels("test"), plan.n_eval, np.random.default_rng(0), "n_eval")
         self.test_inputs = self._inputs(dataset.test_images[chosen])
@@ -191,7 +140,7 @@ class Run:
             self._evaluate()
         else:
             self._update()
-            due = self.step in self.plan.eval_points
+            due = self.step in self.plan.points
             if due or self.step % _LOOK_EVERY == 0:
                 self._look_for_divergence()
             if due and not self.finished:
@@ -255,8 +204,8 @@ class Run:
             for metric, value in found.items():
                 values = enumerate(value) if isinstance(value, list) else [(None, value)]
                 rows += [(self.step, "test", metric, label, number) for label, number in values]
-                if metric == "loss" and not math.isfinite(value):
-                    self.diverged_at[member] = self.step
+            if not math.isfinite(cast(float, found["loss"])):
+                self.diverged_at[member] = self.step
         self.evaluated = self.step
 
     def _class_gradients(self) -> Tensor:

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from igbrepro import data
+from igbrepro import data, training
 from igbrepro.diagnosis import BiasMonitor, bias_numbers
 from igbrepro.errors import ParameterError
 from igbrepro.figures import style as plotting
@@ -23,7 +23,6 @@ from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec, build
 from igbrepro.theory import Phase
 from igbrepro.training import steps_until, training_table
-from igbrepro.training import training as training
 
 INPUTS = torch.randn(40, 6, generator=torch.Generator().manual_seed(1))
 LABELS = torch.arange(40) % 3

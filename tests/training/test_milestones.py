@@ -82,12 +82,9 @@ def test_intervals_as_text():
 
 
 def test_the_training_table_of_runs_that_get_there_late_or_never():
-    runs = {
-        ("edge", 0): [0.5, 0.6, 0.9, 0.9], ("edge", 1): [0.5, 0.6, 0.7, 0.9],
-        ("late", 0): [0.5, 0.5, 0.5, 0.8], ("late", 1): [0.5, 0.5, 0.5, 0.6],
-        ("off", 0): [0.5] * 4, ("off", 1): [0.5] * 4,
-        ("born", 0): [0.9] * 4, ("born", 1): [0.9] * 4,
-    }  # fmt: skip
+    runs = {("edge", 0): [0.5, 0.6, 0.9, 0.9], ("edge", 1): [0.5, 0.6, 0.7, 0.9]}
+    runs |= {("late", 0): [0.5, 0.5, 0.5, 0.8], ("late", 1): [0.5, 0.5, 0.5, 0.6]}
+    runs |= {("off", seed): [0.5] * 4 for seed in (0, 1)} | {("born", seed): [0.9] * 4 for seed in (0, 1)}
     fractions = {(run, seed): [1.0 - 0.1 * seed, 0.5, 0.5, 0.5] for run, seed in runs}
     found = training_table(pd.concat([table(runs), table(fractions, "max_class_fraction")]), 0.8)
     assert list(found.index) == ["edge", "late", "off", "born"]

@@ -1,5 +1,6 @@
 import concurrent.futures
 import copy
+import inspect
 import math
 import signal
 from concurrent.futures.process import BrokenProcessPool
@@ -12,13 +13,15 @@ from scipy.stats import norm
 from torch import nn
 from torch.nn import functional as F
 
-from igbrepro import data
-from igbrepro.errors import ParameterError
+from igbrepro import data, training
+from igbrepro.errors import DataMissing, ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
 from igbrepro.theory import ERF, Activation, MaxPool
-from igbrepro.training import metrics, training
+from igbrepro.training import many as side_by_side
+from igbrepro.training import metrics, settings
 from igbrepro.training import run as training_run
+from igbrepro.training.history import COLUMNS
 
 DATASET = data.gaussian(n_train=500, n_test=400, features=20, classes=4, distance=2.0, seed=1)
 SPEC = MLPSpec("tanh", depth=3, width=16, input_shape=(20,))
@@ -288,6 +291,129 @@ def test_a_module_without_anything_to_train_is_refused():
             training.train_module(model, DATASET, **SETTINGS)
 
 
+# Settings
+
+
+def test_settings_may_be_an_object_and_names_change_single_ones():
+    plan = training.TrainSettings(steps=30, batch_size=60, lr=1e-2, n_eval=200)
+    assert_same(training.train(SPEC, INIT, DATASET, plan, device="cpu"), train())
+    assert_same(training.train(SPEC, INIT, DATASET, plan, device="cpu", steps=5), train(steps=5))
+    with pytest.raises(ParameterError, match=r"settings=\{'steps': 3\}: need TrainSettings"):
+        training.train(SPEC, INIT, DATASET, {"steps": 3})
+    with pytest.raises(ParameterError, match=r"steps: say how many updates train is to make"):
+        training.train(SPEC, INIT, DATASET, lr=1.0)
+    with pytest.raises(ParameterError, match=r"rate=1: train_module has no such setting; did you mean lr"):
+        training.train_module(module(), DATASET, rate=1)
+    with pytest.raises(ParameterError, match=r"learning_rate=1: train_many has no such setting; did you mean lr"):
+        training.train_many(NETWORKS, DATASET, seeds=[0], steps=1, learning_rate=1)
+
+
+def test_momentum_and_weight_decay_are_those_of_the_textbook():
+    """v <- m v + (g + d w), w <- w - lr v, on full batches in float64."""
+    start = train(steps=0, optimizer="sgd", batch_size=500).model
+    options = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1, "batch_size": 500, "lr": 0.1}
+    trained = train(steps=3, **options)
+    model = nn.Sequential(*start).double()
+    inputs = torch.from_numpy(DATASET.inputs("train")).double()
+    labels = torch.from_numpy(DATASET.train_labels % 2)
+    speed = [torch.zeros_like(parameter) for parameter in model.parameters()]
+    for _ in range(3):
+        gradients = torch.autograd.grad(F.cross_entropy(model(inputs), labels), list(model.parameters()))
+        with torch.no_grad():
+            for v, g, w in zip(speed, gradients, model.parameters(), strict=True):
+                v.mul_(0.9).add_(g + 0.1 * w)
+                w.sub_(0.1 * v)
+    for ours, theirs in zip(trained.model.double().parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert trained.settings["momentum"] == 0.9 and trained.settings["weight_decay"] == 0.1
+
+
+def test_labels_of_ones_own_are_the_task():
+    parity = train(steps=5)
+    for labels in ([0, 1, 0, 1], lambda k: k % 2):
+        own = train(steps=5, labels=labels)
+        assert_same(own, parity)
+        assert own.settings["labels"] == [0, 1, 0, 1]
+    merged = train(steps=0, labels=[0, 0, 1, 1], n_eval=400)
+    want = metrics.evaluate(
+        merged.model(torch.from_numpy(DATASET.inputs("test"))).detach(), torch.from_numpy(DATASET.test_labels // 2)
+    )
+    assert merged.series("accuracy").item() == pytest.approx(want["accuracy"])
+    spec = MLPSpec("tanh", 1, 4, 3, (20,))
+    networks = {"a": (spec, INIT), "b": (spec, INIT)}
+    many = training.train_many(networks, DATASET, seeds=[0], labels=lambda k: np.minimum(k, 2), workers=2, **FEW)
+    assert set(many.frame["class"].dropna()) == {0, 1, 2}
+
+
+def test_every_run_may_have_its_own_rate_or_settings():
+    rates = {"a": 1e-2, "relu": 1e-2, "b": 1e-3}
+    many = training.train_many(NETWORKS, DATASET, seeds=[0], **ONE, **SETTINGS | {"lr": rates})
+    alone = training.train(*NETWORKS["b"], DATASET, **SETTINGS | {"lr": 1e-3}).frame
+    np.testing.assert_allclose(many.frame.query("run == 'b'")["value"], alone["value"], atol=2e-5)
+    plans = {name: training.TrainSettings(30, 60, rate, n_eval=200) for name, rate in rates.items()}
+    assert training.train_many(NETWORKS, DATASET, plans, seeds=[0], device="cpu", **ONE).frame.equals(many.frame)
+    for wrong, words in (({"a": 1.0}, "lr: nothing for relu, b"), (rates | {"c": 1.0}, "lr: no run is called c")):
+        with pytest.raises(ParameterError, match=words):
+            training.train_many(NETWORKS, DATASET, seeds=[0], **SETTINGS | {"lr": wrong})
+
+
+def test_threads_are_those_asked_for_while_it_trains(monkeypatch):
+    seen, before = [], torch.get_num_threads()
+    real = training_run.Run.advance
+    monkeypatch.setattr(training_run.Run, "advance", lambda run: (seen.append(torch.get_num_threads()), real(run)))
+    train(steps=1, threads=before + 1)
+    assert set(seen) == {before + 1} and torch.get_num_threads() == before
+
+
+def test_no_function_takes_more_than_eight_parameters_besides_named_settings():
+    for function in (training.train, training.train_module, training.train_many):
+        parameters = inspect.signature(function).parameters.values()
+        assert len([p for p in parameters if p.kind is not p.VAR_KEYWORD]) <= 8
+    assert set(settings.Options.__annotations__) == set(settings.SETTINGS + settings.CONDUCT)
+
+
+# Files
+
+
+def test_a_history_is_read_back_from_its_file(tmp_path):
+    history = train(eval_points=[10])
+    history.save(tmp_path / "deep" / "run.npz")
+    model = copy.deepcopy(history.model)
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    again = training.History.load(tmp_path / "deep" / "run.npz", model)
+    assert_same(again, history)
+    assert again.frame.dtypes.equals(history.frame.dtypes)
+    assert (again.settings, again.seconds, again.diverged_at) == (history.settings, history.seconds, None)
+    bare = training.History.load(tmp_path / "deep" / "run.npz")
+    assert bare.series("accuracy").equals(history.series("accuracy"))
+    with pytest.raises(ParameterError, match=r"History\.load\(path, model"):
+        bare.model(torch.zeros(1, 20))
+    with pytest.raises(ParameterError, match=r"model: not the network of .*run\.npz"):
+        training.History.load(tmp_path / "deep" / "run.npz", nn.Linear(2, 2))
+
+
+def test_histories_are_read_back_from_their_file(tmp_path):
+    spec = MLPSpec("relu", depth=6, width=16, input_shape=(20,))
+    networks = {"calm": (spec, InitSpec(1.0)), "lost": (spec, InitSpec(1e13))}
+    with pytest.warns(UserWarning, match="lost"):
+        many = training.train_many(networks, DATASET, seeds=[0, 3], **ONE, **SETTINGS)
+    many.save(tmp_path / "many.npz")
+    again = training.Histories.load(tmp_path / "many.npz")
+    for ours, theirs in ((again.frame, many.frame), (again.runs, many.runs)):
+        assert ours.equals(theirs) and ours.dtypes.equals(theirs.dtypes)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk", b"PK\x03\x04 cut short"])
+def test_a_file_that_is_none_of_ours_is_named(tmp_path, content):
+    path = tmp_path / "run.npz"
+    if content is not None:
+        path.write_bytes(content)
+    for kind in (training.History, training.Histories):
+        with pytest.raises(DataMissing, match=r"run\.npz: not a file that save\(\) made"):
+            kind.load(path)
+
+
 # Several runs
 
 NETWORKS = {
@@ -320,16 +446,16 @@ def test_pooled_and_residual_networks_train_one_by_one():
     many = training.train_many(networks, DATASET, seeds=[0, 1], **ONE, **SETTINGS)
     for name, (spec, init) in networks.items():
         alone = training.train(spec, init, DATASET, seed=1, **SETTINGS)
-        of_many = many.frame[(many.frame["run"] == name) & (many.frame["seed"] == 1)][training.COLUMNS]
+        of_many = many.frame[(many.frame["run"] == name) & (many.frame["seed"] == 1)][COLUMNS]
         assert of_many.reset_index(drop=True).equals(alone.frame)
     assert alone.settings["residual"] == 0.5 and alone.settings["pool"] is None
 
 
 def test_stacks_are_as_few_and_even_as_may_be():
-    assert list(training._even_parts(list("abcdefg"), 3)) == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
-    assert training._stack_size(MLPSpec("tanh", 100, 1000)) == 1
-    assert training._stack_size(MLPSpec("tanh", 100, 200)) == 7  # 4.1 million parameters each
-    assert training._stack_size(SPEC) == 16
+    assert list(side_by_side._even_parts(list("abcdefg"), 3)) == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
+    assert side_by_side._stack_size(MLPSpec("tanh", 100, 1000)) == 1
+    assert side_by_side._stack_size(MLPSpec("tanh", 100, 200)) == 7  # 4.1 million parameters each
+    assert side_by_side._stack_size(SPEC) == 16
 
 
 def test_stacks_resume_and_are_read_back(heeds_interrupts, monkeypatch, tmp_path):
@@ -338,8 +464,9 @@ def test_stacks_resume_and_are_read_back(heeds_interrupts, monkeypatch, tmp_path
 
     with monkeypatch.context() as patch:
         interrupt_in_update(patch, 13)
-        with pytest.raises(KeyboardInterrupt, match=r"step 13 of 30.*a-0\+3\.pt"):
+        with pytest.raises(KeyboardInterrupt, match=r"step 13 of 30.*a-0\+3\.pt") as stopped:
             run()
+    assert stopped.value.finished.runs.empty
     updates = count_updates(monkeypatch)
     resumed = run()
     assert updates == [*range(13, 30), *range(30)]
@@ -390,7 +517,7 @@ def test_a_worker_that_dies_is_told_in_words(monkeypatch):
             future.set_exception(BrokenProcessPool("terminated abruptly"))
             return future
 
-    monkeypatch.setattr(training, "ProcessPoolExecutor", Dead)
+    monkeypatch.setattr(side_by_side, "ProcessPoolExecutor", Dead)
     with pytest.raises(ParameterError, match=r'workers=2: a worker process ended.*__name__ == "__main__".*workers=1'):
         training.train_many(NETWORKS, DATASET, seeds=[0], workers=2, **SETTINGS)
 
@@ -398,11 +525,12 @@ def test_a_worker_that_dies_is_told_in_words(monkeypatch):
 def test_processes_are_as_many_as_threads_but_for_activations_of_ones_own(monkeypatch):
     asked = []
 
-    def side_by_side(parts, shared, workers, progress):
+    def in_turn(parts, shared, workers, found):
         asked.append(workers)
-        return [training._train_part(*part, *shared, progress) for part in parts]
+        for part in parts:
+            found |= side_by_side._train_part(part, shared)
 
-    monkeypatch.setattr(training, "_side_by_side", side_by_side)
+    monkeypatch.setattr(side_by_side, "_side_by_side", in_turn)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     mine = Activation("mine", ERF.function, lambda x: ERF.derivative(x), torch_function=torch.erf)
     networks = {name: (MLPSpec(phi, 1, 4, input_shape=(20,)), INIT) for name, phi in (("a", "erf"), ("b", "tanh"))}
@@ -421,6 +549,51 @@ def test_processes_are_as_many_as_threads_but_for_activations_of_ones_own(monkey
 def test_bad_settings_for_several_runs_are_refused(change):
     with pytest.raises(ParameterError, match=next(iter(change)).rstrip("s")):
         training.train_many(**{"networks": NETWORKS, "dataset": DATASET, "seeds": [0]} | SETTINGS | change)
+
+
+# Results of what was done before the end
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_runs_done_before_one_fails_are_kept(monkeypatch, workers):
+    real = side_by_side._train_part
+
+    def fail(part, shared):
+        if part.members[0][0] == "relu":
+            raise RuntimeError("out of memory")
+        return real(part, shared)
+
+    class Here:
+        """A pool that works in this process, at once, where tests can reach in."""
+
+        def __init__(self, *_):
+            side_by_side._start_worker(_[-1][0])
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def submit(self, function, part):
+            future = concurrent.futures.Future()
+            try:
+                future.set_result(function(part))
+            except RuntimeError as error:
+                future.set_exception(error)
+            return future
+
+        def shutdown(self, **_):
+            pass
+
+    monkeypatch.setattr(side_by_side, "_train_part", fail)
+    monkeypatch.setattr(side_by_side, "ProcessPoolExecutor", Here)
+    with pytest.raises(RuntimeError, match="out of memory") as raised:
+        training.train_many(NETWORKS, DATASET, seeds=[0, 1], workers=workers, **SETTINGS)
+    finished = raised.value.finished
+    assert "The 4 runs that were done are kept" in raised.value.__notes__[0]
+    whole = training.train_many({n: NETWORKS[n] for n in "ab"}, DATASET, seeds=[0, 1], **ONE, **SETTINGS)
+    assert finished.frame.equals(whole.frame) and finished.runs["run"].tolist() == ["a", "a", "b", "b"]
 
 
 # Interruption and resumption
@@ -513,7 +686,7 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint(monkeypatch, tmp_path):
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", broken_save)
-    plan = training_run.Plan(5, n_eval=200)
+    plan = settings.TrainSettings(5, n_eval=200)
     run = training_run.Run([training_run.drawn(SPEC, INIT, 0)], DATASET, plan, torch.device("cpu"), SPEC.input_shape)
     with pytest.raises(OSError, match="disk full"):
         run.save(path)
@@ -605,6 +778,18 @@ def test_a_network_without_finite_logits_at_birth(recwarn):
         ({"batch_size": 501}, "batch_size=501.*500 training inputs"),
         ({"lr": math.nan}, "lr=nan"),
         ({"optimizer": "adamw"}, "optimizer='adamw'.*adam, sgd"),
+        ({"momentum": 0.9}, "momentum=0.9: only optimizer='sgd' has one"),
+        ({"momentum": -1, "optimizer": "sgd"}, "momentum=-1: need a finite number"),
+        ({"weight_decay": math.inf}, "weight_decay=inf: need a finite number"),
+        ({"threads": 0}, "threads=0"),
+        ({"labels": [0, 1, 1]}, "labels=.0, 1, 1.: need one label for each of the 4 classes"),
+        ({"labels": lambda k: k}, "n_classes=2: labels='of your own' has 4 classes"),
+        ({"learning_rate": 1}, "learning_rate=1: train has no such setting; did you mean lr.$"),
+        ({"learnig_rate": 1}, "did you mean lr.$"),
+        ({"epochs": 3}, "did you mean steps.$"),
+        ({"optimiser": "sgd"}, "did you mean optimizer.$"),
+        ({"bathc_size": 3}, "did you mean batch_size.$"),
+        ({"zzz": 3}, "zzz=3: train has no such setting; known are steps, batch_size, .*threads"),
         ({"seed": 1.5}, "seed=1.5"),
         ({"labels": "odd"}, "labels='odd'"),
         ({"labels": "classes"}, "n_classes=2.*4 classes"),

@@ -1,0 +1,209 @@
+"""Many networks and seeds into one table: those of one shape side by side in a stack, the others on several cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from igbrepro.checks import whole
+from igbrepro.data import Dataset
+from igbrepro.errors import ParameterError
+from igbrepro.initialization import Init
+from igbrepro.networks import MLPSpec, Spec
+from igbrepro.theory import get_activation
+from igbrepro.training.history import COLUMNS, Histories
+from igbrepro.training.run import Run, drawn
+from igbrepro.training.settings import Conduct, Options, TrainSettings, by_run
+from igbrepro.training.training import finish, frame_of
+
+_STACK_PARAMETERS = 30_000_000  # in one stack: beyond this it only takes memory
+_STACK_NETWORKS = 16
+
+Found = dict[tuple[str, int], tuple[pd.DataFrame, tuple]]  # by name and seed: the rows, and the row of Histories.runs
+
+
+@dataclass(frozen=True)
+class Part:
+    """Networks that train side by side: of one description and one plan; name, init and seed of each."""
+
+    spec: Spec
+    plan: TrainSettings
+    members: list[tuple[str, Init, int]]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all parts have in common."""
+
+    dataset: Dataset
+    conduct: Conduct
+    folder: Path | None
+
+
+def train_many(
+    networks: Mapping[str, tuple[Spec, Init]],
+    dataset: Dataset,
+    settings: TrainSettings | Mapping[str, TrainSettings] | None = None,
+    *,
+    seeds: Iterable[int],
+    stack: int | None = None,
+    workers: int | None = None,
+    checkpoints: str | os.PathLike | None = None,
+    **options: Unpack[Options],
+) -> Histories:
+    """Train every (spec, init) of `networks` with every seed.
+
+    settings, options: those of `train`, the same for all; or `settings` or the option `lr` by the run's key in
+        `networks`, lr={"edge": 1e-4, "chaotic": 1e-5}.
+    Fully connected networks of one spec and one plan are stacked and trained side by side, which is faster the smaller
+    they are; each one's numbers are those of `train` but for rounding. The tables name a run by its key; models are not
+    kept.
+    stack: largest number of networks in a stack (1: one after the other); by default as many as pays.
+    workers: processes that share the runs (or stacks), each with one thread; by default, on the CPU, as many as torch
+        has threads; 1 on an accelerator, and for activations of your own, which other processes do not know.
+        They take some seconds to start, so that workers=1 is faster for runs that are over sooner.
+    checkpoints: folder with one checkpoint a stack, named after its first network; as `checkpoint` of `train`.
+    Raises as `train` does. Where an interruption or an error ends it early, the Histories of the runs that were done by
+    then are the attribute `finished` of what is raised.
+    """
+    seeds, networks = tuple(seeds), dict(networks)
+    for name, value in (("stack", stack), ("workers", workers)):
+        if value is not None:
+            whole(name, value, 1)
+    if not networks or not seeds:
+        raise ParameterError(f"networks={list(networks)!r}, seeds={seeds!r}: need at least one of each.")
+    plans, conduct = by_run(networks, settings, options)
+    groups: dict[tuple[Spec, TrainSettings], list[tuple[str, Init, int]]] = {}
+    for name, (spec, init) in networks.items():
+        plans[name].fit(spec, dataset)
+        plan = plans[name].resolved(dataset)
+        groups.setdefault((spec, plan), []).extend((name, init, seed) for seed in seeds)
+    parts = [
+        Part(spec, plan, members)
+        for (spec, plan), group in groups.items()
+        for members in _even_parts(group, stack or _stack_size(spec))
+    ]
+    if workers is None:
+        portable = all(get_activation(spec.activation).portable for spec, _ in groups)
+        workers = torch.get_num_threads() if conduct.on.type == "cpu" and portable else 1
+    shared = Shared(dataset, conduct, None if checkpoints is None else Path(checkpoints))
+    found: Found = {}
+    try:
+        if min(workers, len(parts)) == 1:
+            for part in parts:
+                found |= _train_part(part, shared)
+        else:
+            _side_by_side(parts, shared, min(workers, len(parts)), found)
+    except BaseException as error:
+        keep(error, _histories(networks, seeds, found))
+        raise
+    histories = _histories(networks, seeds, found)
+    for name, seed, _, _, diverged_at in histories.runs.dropna(subset="diverged_at").itertuples(index=False):
+        what = f"{name}, seed {seed}: training diverged"
+        warnings.warn(f"{what}, its loss at step {diverged_at} is not finite.", stacklevel=2)
+    return histories
+
+
+def keep(error: BaseException, finished: Histories) -> None:
+    """Hang the results that there are on an error, and say so in it."""
+    vars(error)["finished"] = finished
+    if n := len(finished.runs):
+        error.add_note(f"The {n} runs that were done are kept: take them as `error.finished`, where this is `error`.")
+
+
+def _histories(networks: Mapping[str, Any], seeds: tuple[int, ...], found: Found) -> Histories:
+    """The runs that were found, in the order of networks and seeds."""
+    keys = [(name, seed) for name in networks for seed in seeds if (name, seed) in found]
+    columns = ["run", "seed", *COLUMNS]
+    frames = [pd.DataFrame(found[key][0].assign(run=key[0], seed=key[1])[columns]) for key in keys]
+    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=pd.Index(columns))
+    names = ["run", "seed", "steps", "seconds", "diverged_at"]
+    runs = pd.DataFrame([found[key][1] for key in keys], columns=pd.Index(names)).astype({"diverged_at": "Int64"})
+    return Histories(frame, runs)
+
+
+def _train_part(part: Part, shared: Shared) -> Found:
+    """Train the networks of one stack."""
+    (name, _, seed), *others = part.members
+    members = [drawn(part.spec, init, seed, shared.dataset) for _, init, seed in part.members]
+    run = Run(members, shared.dataset, part.plan, shared.conduct.on, part.spec.input_shape)
+    file = f"{name}-{seed}+{len(others)}.pt" if others else f"{name}-{seed}.pt"
+    path = None if shared.folder is None else shared.folder / file
+    finish(run, path, shared.conduct, f"{name}, seed {seed}" + f" + {len(others)}" * bool(others))
+    share = run.seconds / len(members)
+    return {
+        (name, seed): (frame_of(run, k), (name, seed, run.steps_done(k), share, run.diverged_at[k]))
+        for k, (name, _, seed) in enumerate(part.members)
+    }
+
+
+_shared: list[Shared] = []  # in a worker: what its parts have in common
+
+
+def _start_worker(shared: Shared) -> None:
+    _shared[:] = [shared]
+    torch.set_num_threads(1)
+
+
+def _work(part: Part) -> Found:
+    return _train_part(part, _shared[0])
+
+
+def _side_by_side(parts: list[Part], shared: Shared, workers: int, found: Found) -> None:
+    """Train the parts in processes of their own, each put into `found` when it is done, even if another one fails.
+
+    An interruption reaches the processes, which save where there is a folder.
+    """
+    context = multiprocessing.get_context("spawn")
+    progress = shared.conduct.progress
+    quiet = replace(shared, conduct=replace(shared.conduct, progress=False, threads=None))
+    bar = tqdm(total=len(parts), unit="run", desc="training", disable=None if progress is None else not progress)
+    with bar, ProcessPoolExecutor(workers, context, _start_worker, (quiet,)) as pool:
+        futures = [pool.submit(_work, part) for part in parts]
+        try:
+            for future in as_completed(futures):
+                found |= future.result()
+                bar.update()
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            resume = f"the same call goes on with its checkpoints in {shared.folder}" if shared.folder else ""
+            what = f"training stopped after {bar.n} of {len(parts)} runs"
+            raise KeyboardInterrupt(f"{what}: {resume or 'nothing was saved'}.") from None
+        except BrokenProcessPool as error:
+            raise ParameterError(
+                f"workers={workers}: a worker process ended before its time. Workers run a script's own file again, so "
+                'put the call under `if __name__ == "__main__":`; or take workers=1.'
+            ) from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            for future in futures:
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    found |= future.result()
+
+
+def _stack_size(spec: Spec) -> int:
+    """How many networks of `spec` are worth stacking: of fully connected ones without pools or residual layers."""
+    if not isinstance(spec, MLPSpec) or spec.pool is not None or spec.residual is not None:
+        return 1
+    parameters = spec.width * (spec.input_size + (spec.depth - 1) * spec.width + spec.n_classes)
+    return max(1, min(_STACK_NETWORKS, _STACK_PARAMETERS // parameters))
+
+
+def _even_parts(items: list, most: int) -> Iterator[list]:
+    """The items in order, in as few parts of at most `most` as possible, of equal length to within one."""
+    n_parts = -(-len(items) // most)
+    for part in range(n_parts):
+        yield items[part * len(items) // n_parts : (part + 1) * len(items) // n_parts]
