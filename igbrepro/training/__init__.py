@@ -6,7 +6,6 @@ from igbrepro.training.metrics import max_class_fraction
 from igbrepro.training.milestones import (
     bootstrap_interval,
     interval_text,
-    log_ratio,
     log_ratios,
     steps_until,
     training_table,
@@ -21,7 +20,6 @@ __all__ = [
     "TrainSettings",
     "bootstrap_interval",
     "interval_text",
-    "log_ratio",
     "log_ratios",
     "log_steps",
     "max_class_fraction",

@@ -107,11 +107,3 @@ def log_ratios(steps: pd.DataFrame, run: str, reference: str, horizon: float) ->
     """
     first, second = (np.log10(steps.loc[name].clip(lower=1, upper=horizon).to_numpy()) for name in (run, reference))
     return first - second
-
-
-def log_ratio(steps: pd.DataFrame, run: str, reference: str, horizon: float) -> tuple[float, float]:
-    """The mean of `log_ratios` over seeds and its standard error.  Raises ParameterError for fewer than two seeds."""
-    if steps.shape[1] < 2:
-        raise ParameterError(f"seeds={list(steps.columns)}: a standard error needs two or more.")
-    gaps = log_ratios(steps, run, reference, horizon)
-    return float(gaps.mean()), float(gaps.std(ddof=1) / np.sqrt(len(gaps)))
