@@ -5,8 +5,8 @@ from igbrepro.diagnosis.monitor import BiasMonitor, bias_numbers
 from igbrepro.diagnosis.report import Diagnosis, diagnose
 
 __all__ = [
-    "BiasMonitor",
     "DEPTH_SCALES",
+    "BiasMonitor",
     "Diagnosis",
     "bias_numbers",
     "diagnose",

@@ -28,9 +28,13 @@ class LeftOut(NamedTuple):
 
 
 def advise(
-    table: pd.DataFrame, weights: pd.DataFrame, head: dict[str, Any], phase: Phase | None, total: float,
+    table: pd.DataFrame,
+    weights: pd.DataFrame,
+    head: dict[str, Any],
+    phase: Phase | None,
+    total: float,
     left_out: LeftOut,
-) -> tuple[str, tuple[str, ...]]:  # fmt: skip
+) -> tuple[str, tuple[str, ...]]:
     """The verdict, a short paragraph, and what to do about it, the most effective first; arguments as in Diagnosis."""
     verdict, advice = _verdict(table, weights, head, phase, total)
     if left_out.cut_off:
@@ -49,8 +53,9 @@ def advise(
 def _verdict(
     table: pd.DataFrame, weights: pd.DataFrame, head: dict[str, Any], phase: Phase | None, total: float
 ) -> tuple[str, list[str]]:
-    odd = weights["edge"].isna() & (weights["fed_by"] != "?")  # no edge at variance 1, as of sigmoid
-    again = _ANEW.format("inputs, sigma_b2=0.0" if odd.any() and np.isfinite(table["q"]).all() else "inputs")
+    edge, fed_by = weights["edge"].to_numpy(float), weights["fed_by"].to_numpy()
+    odd = np.isnan(edge) & (fed_by != "?")  # no edge at variance 1, as of sigmoid
+    again = _ANEW.format("inputs, sigma_b2=0.0" if odd.any() and np.isfinite(table["q"].to_numpy()).all() else "inputs")
     n_classes = head["n_classes"]
     start = (
         f"Before training it gives {head['max_fraction']:.0%} of the {head['n_inputs']} inputs to class "
@@ -104,7 +109,7 @@ def _healthy(growth: str, total: float, head: dict[str, Any]) -> tuple[str, list
         return verdict, []
     return (
         f"{verdict}It starts deeply biased, which is common there and does no harm: training undoes it first. ",
-        ["to begin with even guesses and the same body: head_bias.center_head_(model, inputs)"],
+        ["to begin with even guesses and the same body: initialization.center_head_(model, inputs)"],
     )
 
 
@@ -141,8 +146,8 @@ def _off_the_edge(weights: pd.DataFrame) -> list[str]:
         & np.isfinite(weights["edge"])
         & (weights["sigma_w2"] > 0)
     ]
-    ratio = np.log(seen["sigma_w2"] / seen["edge"])
-    off = ratio[np.abs(ratio) > math.log(_NEAR_EDGE) + 4 * np.sqrt(2 / seen["numbers"])]
+    ratio = pd.Series(np.log(seen["sigma_w2"] / seen["edge"]), index=seen.index)
+    off = ratio.loc[ratio.abs() > math.log(_NEAR_EDGE) + 4 * np.sqrt(2 / seen["numbers"])]
     if off.empty and abs(ratio.sum()) > DEPTH_SCALES / 2:  # each is nearly there, all together are not
         off = ratio
     if off.empty:

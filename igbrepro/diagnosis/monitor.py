@@ -6,18 +6,29 @@ import contextlib
 import copy
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from igbrepro.diagnosis import files
 from igbrepro.errors import ParameterError
+from igbrepro.figures import panels
 from igbrepro.probes import fresh_norms, signal, undisturbed
 from igbrepro.training import metrics
+
+_SHOWN = {
+    "max_class_fraction": "largest class fraction",
+    "gamma": "γ of the logits",
+    "gradient_imbalance": "imbalance of the gradient",
+    "accuracy": "accuracy",
+}
 
 
 class BiasMonitor:
@@ -59,8 +70,8 @@ class BiasMonitor:
         split: str = "test",
         batch_statistics: bool = False,
     ) -> None:
-        whole = isinstance(every, Integral) and not isinstance(every, bool)
-        if not (every >= 1 if whole else isinstance(every, str) and every == "log"):
+        number = isinstance(every, Integral) and not isinstance(every, bool) and int(every) >= 1
+        if not number and not (isinstance(every, str) and every == "log"):
             raise ParameterError(f'every={every!r}: need "log" or a whole number of steps, 1 or more.')
         self.inputs = torch.as_tensor(inputs).detach().clone()
         n = len(self.inputs) if self.inputs.ndim else 0
@@ -116,6 +127,40 @@ class BiasMonitor:
             hook.remove()
         self._finish(model)
 
+    def plot(self) -> Figure:
+        """The record against the step: the favourite's share, gamma, the gradient's imbalance and, if known, accuracy.
+
+        Raises ParameterError where nothing is recorded yet.
+        """
+        if not self._record:
+            raise ParameterError("monitor: has no record; let it watch a training, or evaluate(model), first.")
+        shown = {name: label for name, label in _SHOWN.items() if all(name in found for found in self._record.values())}
+        fig, axes = panels(len(shown))
+        for ax, (name, label) in zip(axes, shown.items(), strict=True):
+            values = {step: found[name] for step, found in sorted(self._record.items())}
+            ax.plot(list(values), list(values.values()), "o-", markersize=3)
+            ax.set_xscale("symlog", linthresh=1, linscale=0.3)
+            if name in ("gamma", "gradient_imbalance"):
+                ax.set_yscale("log")
+            ax.set(xlabel="training step", ylabel=label, xlim=(0, None))
+        return fig
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the record to a JSON file; the inputs are not in it."""
+        files.write(path, "BiasMonitor", {"split": self.split, **self.state_dict()})
+
+    def load(self, path: str | os.PathLike) -> BiasMonitor:
+        """Take up the record that `save` wrote, in place of the present one, and return the monitor.
+
+        Raises ParameterError for a file that cannot be read, or another one, a monitor's of another split among them.
+        """
+        found = files.read(path, "BiasMonitor")
+        if found.get("split") != self.split:
+            raise ParameterError(f"path={str(path)!r}: its split is {found.get('split')!r}, this one's {self.split!r}.")
+        record = {int(step): numbers for step, numbers in found["record"].items()}
+        self.load_state_dict({"steps": found["steps"], "record": record})
+        return self
+
     def state_dict(self) -> dict[str, Any]:
         """The record so far, as plain values."""
         return copy.deepcopy({"steps": self.steps, "record": self._record})
@@ -131,7 +176,7 @@ class BiasMonitor:
             self.evaluate(model)
 
     def _next_due(self) -> int:
-        if self.every != "log":
+        if not isinstance(self.every, str):
             return (self.steps // self.every + 1) * self.every
         return next(due for k in itertools.count() if (due := round(2 ** (k / 2))) > self.steps)
 
@@ -177,7 +222,7 @@ def bias_numbers(logits: Tensor, labels: Tensor | None = None) -> dict[str, floa
 
     max_class_fraction, class_fraction; with labels (n,) also the rest of metrics.evaluate.
     favourite: the class guessed most often (the first of several).
-    q, gamma: of the logits, as in diagnostics.layer_table.
+    q, gamma: of the logits, as in probes.layer_table.
     gradient_imbalance: the cross-entropy's gradient at the logits is p - e_y; its mean square over inputs if every
         label were a class other than the favourite (mean over these), over that if every label were the favourite.
         1 where no class is preferred.
@@ -190,7 +235,8 @@ def bias_numbers(logits: Tensor, labels: Tensor | None = None) -> dict[str, floa
         found = {"max_class_fraction": float(fractions.amax()), "class_fraction": fractions.tolist()}
     else:
         found = metrics.evaluate(logits, labels)
-    broken = math.isnan(found["max_class_fraction"])
+    largest = found["max_class_fraction"]
+    broken = isinstance(largest, float) and math.isnan(largest)
     favourite = logits.argmax(1).bincount(minlength=logits.shape[1]).argmax()
     moments = signal(logits)
     p = logits.softmax(1) if not broken else torch.full_like(logits, torch.nan)

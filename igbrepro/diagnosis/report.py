@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from igbrepro.diagnosis import files
 from igbrepro.diagnosis.advice import DEPTH_SCALES, LeftOut, advise
 from igbrepro.errors import ParameterError
 from igbrepro.figures import PHASE_COLORS, panels
@@ -68,22 +69,51 @@ class Diagnosis:
 
     def __str__(self) -> str:
         columns = ["layer", "kind", "q", "c", "gamma", "chi", "gradient", "imbalance"]
-        table = self.layers[columns].to_string(index=False, float_format="{:.3g}".format, max_rows=40)
+        short: Any = "{:.3g}".format
+        table = self.layers[columns].to_string(index=False, float_format=short, max_rows=40)
         advice = (textwrap.fill(f"- {line}", _COLUMNS, subsequent_indent="  ") for line in self.advice)
         return "\n".join([table, "", textwrap.fill(self.verdict, _COLUMNS), *advice])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values; numbers that are not finite are None."""
-        plain = {
-            "verdict": self.verdict, "advice": list(self.advice), "phase": self.phase and self.phase.label,
-            "log_growth": self.log_growth, "depth_scale": self.depth_scale, "c_scale": self.c_scale, "head": self.head,
-            "layers": self.layers.to_dict("records"), "weights": self.weights.to_dict("records"),
-        }  # fmt: skip
-        return _finite(plain)
+        return _finite(self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "advice": list(self.advice),
+            "phase": None if self.phase is None else self.phase.label,
+            "log_growth": self.log_growth,
+            "depth_scale": self.depth_scale,
+            "c_scale": self.c_scale,
+            "head": self.head,
+            "layers": self.layers.to_dict("records"),
+            "weights": self.weights.to_dict("records"),
+        }
 
     def to_json(self) -> str:
         """`to_dict` as JSON."""
         return json.dumps(self.to_dict(), indent=2)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write everything to a JSON file, from which `Diagnosis.load` makes the same again."""
+        files.write(path, "Diagnosis", self._fields())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Diagnosis:
+        """The diagnosis that `save` wrote.  Raises ParameterError for a file that cannot be read, or another one."""
+        found = files.read(path, "Diagnosis")
+        phases = {phase.label: phase for phase in Phase}
+        try:
+            head = found["head"]
+            if "class_gradient" in head:
+                head["class_gradient"] = {int(label): value for label, value in head["class_gradient"].items()}
+            found |= {name: pd.DataFrame(found[name]) for name in ("layers", "weights")}
+            phase = None if found["phase"] is None else phases[found["phase"]]
+            values: dict[str, Any] = found | {"phase": phase, "advice": tuple(found["advice"])}
+            return cls(**values)
+        except (KeyError, TypeError) as error:
+            raise ParameterError(f"path={str(path)!r}: is no diagnosis of this version ({error}).") from error
 
     def figure(self, before: Diagnosis | None = None) -> Figure:
         """Gradient, signal and correlation by stage, and the weights of every layer against the edge of chaos.
@@ -109,7 +139,7 @@ class Diagnosis:
             fig.legend(handles, texts, loc="outside lower center", ncols=2)
         return fig
 
-    def _draw(self, axes: Sequence[Axes], style: str) -> None:
+    def _draw(self, axes: np.ndarray, style: str) -> None:
         color = "0.3" if self.phase is None else PHASE_COLORS[self.phase]
         label = "no gradient" if self.phase is None else self.phase.label
         stage = np.arange(1, len(self.layers) + 1)
@@ -125,7 +155,7 @@ class Diagnosis:
 
 @torch.no_grad()
 def diagnose(
-    model: nn.Module, inputs: ArrayLike | Tensor, labels: ArrayLike | None = None, *, seed: int = 0
+    model: nn.Module, inputs: ArrayLike | Tensor, labels: ArrayLike | Tensor | None = None, *, seed: int = 0
 ) -> Diagnosis:
     """Signals, gradients and the starting bias of a classifier, stage by stage, with a verdict and advice.
 
@@ -177,7 +207,12 @@ def _stages(outline: Trace) -> list[Node]:
 
 
 def _diagnosis(
-    model: nn.Module, found: Trace, kept: list[tuple[Node, Tensor]], logits: Tensor, labels: ArrayLike | None, seed: int
+    model: nn.Module,
+    found: Trace,
+    kept: list[tuple[Node, Tensor]],
+    logits: Tensor,
+    labels: ArrayLike | Tensor | None,
+    seed: int,
 ) -> Diagnosis:
     generator = torch.Generator().manual_seed(seed)
     n, n_classes = logits.shape
@@ -190,21 +225,28 @@ def _diagnosis(
     def loss(target: Tensor) -> Callable[[], Tensor]:
         return lambda: F.cross_entropy(logits, target, reduction="sum")
 
-    tensors = [tensor for _, tensor in kept]
     gradient, favoured, disfavoured = (
-        _squares(value, tensors)
+        _squares(value, kept)
         for value in (lambda: (weights * logits).sum(), loss(most), loss((most + other) % n_classes))
     )
     head: dict[str, Any] = {
-        "n_inputs": n, "n_classes": n_classes, "max_fraction": float(counts.max()) / n, "favourite": favourite,
+        "n_inputs": n,
+        "n_classes": n_classes,
+        "max_fraction": float(counts.max()) / n,
+        "favourite": favourite,
         "tied": bool((logits == logits[:, :1]).all()),
         "probabilities": bool((logits >= 0).all() and torch.allclose(logits.sum(1), torch.ones_like(logits[:, 0]))),
         **{key: value for key, value in signal(logits.detach()).items() if key in ("q", "c", "gamma")},
-    }  # fmt: skip
+    }
     if labels is not None:
-        head |= _with_labels(logits, labels, loss, tensors[0])
+        head |= _with_labels(logits, labels, loss, kept[:1])
     table = pd.DataFrame(
-        {"layer": node.name or node.op, "kind": node.kind, "op": node.op, **signal(tensor.detach())}
+        {
+            "layer": node.name or node.op,
+            "kind": node.kind,
+            "op": node.op,
+            **signal(_inputs_first(node, tensor.detach())),
+        }
         for node, tensor in kept
     )
     mean = gradient.mean(1)
@@ -222,26 +264,33 @@ def _diagnosis(
     return Diagnosis(table, layers, head, phase, total, *scales, *advise(table, layers, head, phase, total, left_out))
 
 
-def _squares(value: Callable[[], Tensor], tensors: list[Tensor]) -> np.ndarray:
+def _inputs_first(node: Node, tensor: Tensor) -> Tensor:
+    """A stage with the inputs along its first axis: attention computes (positions, n, width)."""
+    return tensor.transpose(0, 1) if node.op == F.multi_head_attention_forward.__name__ else tensor
+
+
+def _squares(value: Callable[[], Tensor], kept: list[tuple[Node, Tensor]]) -> np.ndarray:
     """Squared gradients of a value, summed over the nodes of each stage, input by input: (stages, n)."""
     norm = torch.linalg.vector_norm  # in double: the square of a gradient of 1e-23 is no number of single precision
     with torch.enable_grad():
-        found = torch.autograd.grad(value(), tensors, retain_graph=True, allow_unused=True)
-    squares = [
-        torch.zeros(len(t), device=t.device) if g is None else norm(g.flatten(1), dim=1, dtype=torch.float64).square()
-        for g, t in zip(found, tensors, strict=True)
-    ]
-    return torch.stack([each.double() for each in squares]).cpu().numpy()
+        found = torch.autograd.grad(value(), [tensor for _, tensor in kept], retain_graph=True, allow_unused=True)
+    squares = []
+    for g, (node, tensor) in zip(found, kept, strict=True):
+        if g is None:
+            squares.append(torch.zeros(len(_inputs_first(node, tensor)), dtype=torch.float64, device=tensor.device))
+        else:
+            squares.append(norm(_inputs_first(node, g).flatten(1), dim=1, dtype=torch.float64).square())
+    return torch.stack(squares).cpu().numpy()
 
 
-def _with_labels(logits: Tensor, labels: ArrayLike, loss: Callable, first: Tensor) -> dict[str, Any]:
-    y = torch.as_tensor(np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels))
+def _with_labels(logits: Tensor, labels: ArrayLike | Tensor, loss: Callable, first: list) -> dict[str, Any]:
+    y = labels.detach().cpu() if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
     if y.shape != (len(logits),) or y.is_floating_point() or int(y.min()) < 0 or int(y.max()) >= logits.shape[1]:
         raise ParameterError(
             f"labels of shape {tuple(y.shape)}: need {len(logits)} whole numbers from 0 to {logits.shape[1] - 1}."
         )
     target = y.to(logits.device, torch.int64)
-    (squares,) = _squares(loss(target), [first])
+    (squares,) = _squares(loss(target), first)
     of = target.cpu().numpy()
     return {
         "loss": float(F.cross_entropy(logits, target)),
@@ -280,7 +329,7 @@ def _weights(model: nn.Module, found: Trace) -> pd.DataFrame:
     residual, rows = residual_factors(found), []
     normed = {parent for node in found.nodes if node.kind == "norm" for parent in node.parents}
     for name, node in found.layers().items():
-        module = model.get_submodule(name)
+        module: Any = model.get_submodule(name)
         weight = module.in_proj_weight if isinstance(module, nn.MultiheadAttention) else module.weight
         if weight is None:
             continue

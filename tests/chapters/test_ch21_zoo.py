@@ -36,9 +36,17 @@ def test_catalogue_has_the_numbers_of_the_documentation():
 
 @pytest.mark.parametrize(
     ("name", "side"),
-    [("resnet18", 32), ("alexnet", 63), ("inception_v3", 75), ("vit_b_16", 32), ("vit_h_14", 42), ("swin_t", 32),
-     ("swin_v2_t", 32), ("maxvit_t", 224)],
-)  # fmt: skip
+    [
+        ("resnet18", 32),
+        ("alexnet", 63),
+        ("inception_v3", 75),
+        ("vit_b_16", 32),
+        ("vit_h_14", 42),
+        ("swin_t", 32),
+        ("swin_v2_t", 32),
+        ("maxvit_t", 224),
+    ],
+)
 def test_smallest_images(name, side):
     assert zoo.image_side(name, 32) == side
     assert zoo.image_side(name, 2 * side) == 2 * side

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from igbrepro.diagnosis import diagnose
+from igbrepro.diagnosis import Diagnosis, diagnose
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec, initialize_
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
@@ -98,7 +99,7 @@ PATIENTS = {
     "deep chaos": (lambda: mlp("relu", 40, 4.0), Phase.CHAOTIC_DEEP),
     "prejudice": (lambda: mlp("tanh", 100, 2.5, 0.1), Phase.PREJUDICE),
     "neutrality": (lambda: mlp("tanh", 40, 5.0, 0.1), Phase.NEUTRALITY),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("make, phase", PATIENTS.values(), ids=PATIENTS)
@@ -106,8 +107,10 @@ def test_the_phase_is_that_of_the_theory(make, phase):
     found = diagnose(make(), inputs(60, 50))
     assert found.phase is phase
     assert ("vanish" in found.verdict, "explode" in found.verdict, "keep their size" in found.verdict) == (
-        phase is Phase.ORDERED, phase not in (Phase.ORDERED, Phase.EDGE), phase is Phase.EDGE,
-    )  # fmt: skip
+        phase is Phase.ORDERED,
+        phase not in (Phase.ORDERED, Phase.EDGE),
+        phase is Phase.EDGE,
+    )
     assert any("initialize_(model" in line for line in found.advice) == (phase is not Phase.EDGE)
     text = " ".join(str(found).split())
     assert found.verdict in text
@@ -132,9 +135,11 @@ MODELS = {
     "resnet": (lambda: build(ResNetSpec(stages=(1, 1), width=4), INIT, seeded()), (3, 12, 12)),
     "no norm": (lambda: build(ResNetSpec(stages=(1, 1), width=4, norm=False), INIT, seeded()), (3, 12, 12)),
     "vit": (lambda: build(ViTSpec(depth=2, input_shape=(3, 8, 8)), INIT, seeded()), (3, 8, 8)),
-    "dropout": (lambda: nn.Sequential(nn.Linear(6, 9), nn.BatchNorm1d(9), nn.ReLU(True), nn.Dropout(), nn.Linear(9, 3)),
-                (6,)),
-}  # fmt: skip
+    "dropout": (
+        lambda: nn.Sequential(nn.Linear(6, 9), nn.BatchNorm1d(9), nn.ReLU(True), nn.Dropout(), nn.Linear(9, 3)),
+        (6,),
+    ),
+}
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
@@ -253,14 +258,21 @@ def test_a_repaired_network_that_is_still_ill_is_not_sent_to_the_same_repair():
     assert "on the edge already" in found.advice[0] and "initialize_" not in " ".join(found.advice)
 
 
-@pytest.mark.parametrize("model, x, says", [
-    (nn.Linear(6, 3), [torch.zeros(2), torch.zeros(3)], r"inputs: list; need one tensor or array.*next\(iter\(loader"),
-    (nn.Linear(6, 3), torch.zeros(4, 6, dtype=torch.uint8), "inputs of type uint8: scale the images"),
-    (nn.Linear(6, 1), inputs(4, 6), r"its output is \(4, 1\); need logits \(4, n_classes\)"),
-    (nn.Linear(6, 3), inputs(1, 6), r"inputs of shape \(1, 6\): need \(n, \.\.\.\) with n >= 2"),
-    (nn.ReLU(), inputs(4, 6), "has no parameters"),
-    (nn.LSTM(6, 3), inputs(4, 5, 6), "its output is tuple"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "model, x, says",
+    [
+        (
+            nn.Linear(6, 3),
+            [torch.zeros(2), torch.zeros(3)],
+            r"inputs: list; need one tensor or array.*next\(iter\(loader",
+        ),
+        (nn.Linear(6, 3), torch.zeros(4, 6, dtype=torch.uint8), "inputs of type uint8: scale the images"),
+        (nn.Linear(6, 1), inputs(4, 6), r"its output is \(4, 1\); need logits \(4, n_classes\)"),
+        (nn.Linear(6, 3), inputs(1, 6), r"inputs of shape \(1, 6\): need \(n, \.\.\.\) with n >= 2"),
+        (nn.ReLU(), inputs(4, 6), "has no parameters"),
+        (nn.LSTM(6, 3), inputs(4, 5, 6), "its output is tuple"),
+    ],
+)
 def test_what_cannot_be_diagnosed_is_refused_in_one_sentence(model, x, says):
     with pytest.raises(ParameterError, match=says):
         diagnose(model, x)
@@ -280,3 +292,45 @@ def test_the_lines_of_the_readme_do_what_it_says_of_its_figure():
     assert diagnose(model, images).phase is Phase.EDGE and len(names["figure"].axes) == 4
     with Image.open(tool.OUT) as image:
         assert 800 <= image.width <= 1600
+
+
+def test_stages_of_attention_are_read_input_by_input():
+    """Torch's attention computes with the positions first: here 5 of them, for 3 inputs."""
+    model = build(ViTSpec("relu", 1, 8, 2, 4, input_shape=(1, 8, 8), norm=False, residual=False), INIT, seeded())
+    x = torch.randn(3, 1, 8, 8, generator=seeded(1))
+    table = diagnose(model, x).layers.set_index("layer")
+    seen = []
+    attention = model.encoder.layers[0].self_attention
+    hook = attention.register_forward_hook(lambda _, given, out: seen.append(out[0].detach()))
+    model.eval()(x)
+    hook.remove()
+    h = seen[0].flatten(1).double()
+    want = float(h.mean(0).square().mean() - h.var(0).mean() / 3)
+    assert table.loc["encoder.layers.encoder_layer_0.self_attention", "sigma_mu2"] == pytest.approx(want, rel=1e-5)
+
+
+@pytest.mark.parametrize("labels", [None, [0, 1, 2, 0]], ids=["no labels", "labels"])
+def test_a_diagnosis_comes_back_from_its_file(tmp_path, labels):
+    dead = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    nn.init.constant_(dead[0].bias, -100)  # no gradient, so numbers that are not finite
+    for model in (build(MLP, INIT, seeded()), dead):
+        found = diagnose(model, inputs(4, 6), None if labels is None else [label % 2 for label in labels])
+        found.save(tmp_path / "found.json")
+        again = Diagnosis.load(tmp_path / "found.json")
+        for name in ("layers", "weights"):
+            pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name), check_exact=True)
+        assert str(again) == str(found) and repr(again.head) == repr(found.head) and again.phase is found.phase
+        assert repr([again.log_growth, again.depth_scale, again.c_scale]) == repr(
+            [found.log_growth, found.depth_scale, found.c_scale]
+        )
+
+
+def test_files_of_another_kind_are_refused(tmp_path):
+    texts = {"no.json": None, "text.json": "words", "list.json": "[]", "old.json": '{"kind": "Diagnosis"}'}
+    for name, text in texts.items():
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        with pytest.raises(ParameterError, match=f"{name}.*(cannot be read|no file that|no diagnosis)"):
+            Diagnosis.load(tmp_path / name)
+    with pytest.raises(ParameterError, match="cannot be written"):
+        diagnose(nn.Linear(6, 3), inputs(4, 6)).save(tmp_path / "none" / "found.json")

@@ -340,10 +340,15 @@ class Module(pl.LightningModule):
 def fit(folder, *callbacks, resume=None, **settings):
     torch.manual_seed(3)
     trainer = pl.Trainer(
-        accelerator="cpu", callbacks=list(callbacks), default_root_dir=folder, logger=False, enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
+        accelerator="cpu",
+        callbacks=list(callbacks),
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
         **settings,
-    )  # fmt: skip
+    )
     module = Module()
     loader = DataLoader(TensorDataset(INPUTS, LABELS), batch_size=10)
     trainer.fit(module, loader, ckpt_path=resume)
@@ -393,3 +398,30 @@ def test_only_hooks_are_made_up():
     assert monitor.on_validation_epoch_end(None, None) is None and monitor.setup(None, None, stage="fit") is None
     with pytest.raises(AttributeError, match="no attribute 'evalute'"):
         monitor.evalute  # noqa: B018
+
+
+def test_a_record_comes_back_from_its_file_and_goes_on(tmp_path):
+    whole, half = BiasMonitor(INPUTS, LABELS), BiasMonitor(INPUTS, LABELS)
+    train(network(), whole, 5)
+    whole.save(tmp_path / "record.json")
+    assert half.load(tmp_path / "record.json") is half and half.steps == whole.steps
+    assert half.frame.equals(whole.frame)
+    with pytest.raises(ParameterError, match=r"its split is 'test', this one's 'train'"):
+        BiasMonitor(INPUTS, split="train").load(tmp_path / "record.json")
+    with pytest.raises(ParameterError, match="cannot be read"):
+        half.load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("labels", [None, LABELS], ids=["no labels", "labels"])
+def test_the_plot_shows_the_record(labels):
+    monitor = BiasMonitor(INPUTS, labels)
+    with pytest.raises(ParameterError, match="no record"):
+        monitor.plot()
+    train(network(), monitor, 5)
+    axes = monitor.plot().axes
+    shown = ["max_class_fraction", "gamma", "gradient_imbalance", "accuracy"][: 3 if labels is None else 4]
+    assert len(axes) == len(shown)
+    for ax, metric in zip(axes, shown, strict=True):
+        rows = monitor.frame[monitor.frame["metric"] == metric]
+        np.testing.assert_array_equal(ax.lines[0].get_xydata(), rows[["step", "value"]].to_numpy(float))
+    plt.close("all")

@@ -42,10 +42,15 @@ ELEMENTWISE = {
     "relu6": [nn.ReLU6(), lambda x: x.clamp(0, 6)],
 }
 VALUES = {
-    "relu": lambda x: x.clamp(min=0), "tanh": torch.tanh, "silu": lambda x: x / (1 + torch.exp(-x)),
-    "hardswish": lambda x: x * ((x + 3).clamp(0, 6)) / 6, "sin": torch.sin, "square": lambda x: x * x,
-    "leaky": lambda x: torch.maximum(x, x / 10), "relu6": lambda x: x.clamp(0, 6),
-}  # fmt: skip
+    "relu": lambda x: x.clamp(min=0),
+    "tanh": torch.tanh,
+    "silu": lambda x: x / (1 + torch.exp(-x)),
+    "hardswish": lambda x: x * ((x + 3).clamp(0, 6)) / 6,
+    "sin": torch.sin,
+    "square": lambda x: x * x,
+    "leaky": lambda x: torch.maximum(x, x / 10),
+    "relu6": lambda x: x.clamp(0, 6),
+}
 
 
 @pytest.mark.parametrize("name, function", [(n, f) for n, fs in ELEMENTWISE.items() for f in fs])
@@ -59,11 +64,17 @@ def test_a_function_of_each_number_is_an_activation_however_it_is_called(name, f
 @pytest.mark.parametrize(
     "function",
     [
-        nn.Identity(), nn.Dropout(0.5).eval(), lambda x: 3 * x, lambda x: x.view(50, 2, 4).flatten(1),
-        lambda x: x.softmax(1), lambda x: x.cumsum(1), lambda x: x.sort(1).values, lambda x: x.flip(1),
+        nn.Identity(),
+        nn.Dropout(0.5).eval(),
+        lambda x: 3 * x,
+        lambda x: x.view(50, 2, 4).flatten(1),
+        lambda x: x.softmax(1),
+        lambda x: x.cumsum(1),
+        lambda x: x.sort(1).values,
+        lambda x: x.flip(1),
         lambda x: x / x.norm(dim=1, keepdim=True),
     ],
-)  # fmt: skip
+)
 def test_what_is_linear_or_mixes_numbers_is_no_activation_but_has_its_share(function):
     (feed,) = fed(function, measure=True)
     assert feed.function is None and feed.activation == ()
@@ -146,8 +157,12 @@ def test_the_trunk_is_what_every_way_passes():
 
     found, _ = trace(Forked(), inputs(2, 6))
     assert [(node.name, node.kind) for node in found.trunk()] == [
-        ("", "input"), ("stem", "layer"), ("", "join"), ("", "other"), ("head", "layer"),
-    ]  # fmt: skip
+        ("", "input"),
+        ("stem", "layer"),
+        ("", "join"),
+        ("", "other"),
+        ("head", "layer"),
+    ]
 
 
 def test_what_is_not_followed_is_not_made_up():
