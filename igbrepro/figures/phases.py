@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +20,10 @@ from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
 from igbrepro.theory import Activation, ClassFraction, Phase, Pool, edge_line, neutral_sigma_w2, phase_grid
 
-LINE_STYLES = {"edge of chaos": (PHASE_COLORS[Phase.EDGE], "-"), "neutrality line": ("black", "--")}
+LINE_STYLES: dict[str, tuple[str, Any]] = {
+    "edge of chaos": (PHASE_COLORS[Phase.EDGE], "-"),
+    "neutrality line": ("black", "--"),
+}
 
 
 def plot_phase_diagram(
@@ -76,7 +80,7 @@ def plane_legend(ax: Axes, phases: Sequence[Phase]) -> None:
     """The legend of a phase plane, below it: `phases` by colour, and the neutrality line where it is drawn."""
     phase_legend(ax, phases)
     color, style = LINE_STYLES["neutrality line"]
-    legend = ax.get_legend()
+    legend: Any = ax.get_legend()
     handles, names = list(legend.legend_handles), [text.get_text() for text in legend.get_texts()]
     if any(line.get_label() == "neutrality line" for line in ax.lines):
         handles.append(Line2D([], [], color=color, linestyle=style))
@@ -90,11 +94,11 @@ def asked_networks(ax: Axes, table: pd.DataFrame) -> list[PathCollection]:
     for phase in Phase:
         said = table[table.phase == phase]
         if len(said):
-            look = {"marker": PHASE_MARKERS[phase], "color": PHASE_COLORS[phase]}
+            look: dict[str, Any] = {"marker": PHASE_MARKERS[phase], "color": PHASE_COLORS[phase]}
             drawn.append(ax.scatter(said.sigma_w2, said.sigma_b2, s=42, edgecolor="white", zorder=4, **look))
     wrong = table[table.phase != table.theory]
     if len(wrong):
-        ring = {"facecolor": "none", "edgecolor": "black", "linewidth": 1.6}
+        ring: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "linewidth": 1.6}
         drawn.append(ax.scatter(wrong.sigma_w2, wrong.sigma_b2, s=150, zorder=5, **ring))
     return drawn
 

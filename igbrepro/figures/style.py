@@ -125,7 +125,7 @@ def law(ax: Axes, x: ArrayLike, y: ArrayLike, text: str, *, at: float = 0.6, abo
     goal = x[0] * (x[-1] / x[0]) ** at if ax.get_xscale() == "log" else x[0] + at * (x[-1] - x[0])
     k = int(np.abs(x - goal).argmin())
     offset = (5, 5) if above else (-5, -5)
-    side = {"ha": "left", "va": "bottom"} if above else {"ha": "right", "va": "top"}
+    side: dict[str, Any] = {"ha": "left", "va": "bottom"} if above else {"ha": "right", "va": "top"}
     ax.annotate(text, (x[k], y[k]), xytext=offset, textcoords="offset points", color="0.25", fontsize=9.5, **side)
 
 
@@ -207,8 +207,9 @@ def learning_curves(
     """
     shown = {"accuracy": "test accuracy", "max_class_fraction": "largest class fraction"}
     others = [run for run, phase in phases.items() if phase is None]
+    look: dict[str, Any]
     for ax, (metric, label) in zip(axes, shown.items(), strict=True):
-        rows = frame[(frame["metric"] == metric) & (frame["split"] == "test") & frame["run"].isin(list(phases))]
+        rows: Any = frame[(frame["metric"] == metric) & (frame["split"] == "test") & frame["run"].isin(list(phases))]
         for run, phase in phases.items():
             values = rows[rows["run"] == run].pivot(index="step", columns="seed", values="value")
             if phase is None:

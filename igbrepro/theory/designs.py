@@ -45,9 +45,15 @@ class Design:
 
 
 def design(
-    activation: Activation | str, depth: int, target_gamma: float, *, pool: Pool | None = None, norm2: float = 1.0,
-    input_correlation: float = 0.0, criterion: str = "gradient",
-) -> Design:  # fmt: skip
+    activation: Activation | str,
+    depth: int,
+    target_gamma: float,
+    *,
+    pool: Pool | None = None,
+    norm2: float = 1.0,
+    input_correlation: float = 0.0,
+    criterion: str = "gradient",
+) -> Design:
     """The initialisation on the edge of chaos whose logits, after `depth` activations, have gamma = target_gamma.
 
     One parameter is free on the edge, sigma_b2 in [0, LARGEST_SIGMA_B2]; sigma_w2 is its critical_sigma_w2.  Networks
@@ -88,9 +94,14 @@ def design(
 
 
 def reachable_gamma(
-    activation: Activation | str, depth: int, *, pool: Pool | None = None, norm2: float = 1.0,
-    input_correlation: float = 0.0, criterion: str = "gradient",
-) -> tuple[float, float]:  # fmt: skip
+    activation: Activation | str,
+    depth: int,
+    *,
+    pool: Pool | None = None,
+    norm2: float = 1.0,
+    input_correlation: float = 0.0,
+    criterion: str = "gradient",
+) -> tuple[float, float]:
     """(least, largest) gamma that `design` can give after `depth` activations, arguments as there.
 
     The least is 0 for odd activations and independent inputs, and about depth^2 / RELU_KAPPA for deep ReLU networks
@@ -106,9 +117,14 @@ class _Line:
     """The edge of chaos as a curve over sigma_b2, and the logits of the networks on it."""
 
     def __init__(
-        self, activation: Activation | str, depth: int, pool: Pool | None, norm2: float, correlation: float,
+        self,
+        activation: Activation | str,
+        depth: int,
+        pool: Pool | None,
+        norm2: float,
+        correlation: float,
         criterion: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.activation, self.depth, self.pool = get_activation(activation), whole("depth", depth, 1), pool
         self.criterion = criterion
         self.norm2 = float(finite("norm2", norm2, 0, open_low=True))
@@ -170,9 +186,14 @@ class _Line:
         """The design with this sigma_b2."""
         sigma_w2, path, _ = self.points(sigma_b2)
         return Design(
-            self.activation, self.depth, self.pool, float(sigma_w2), float(sigma_b2),
-            float(_gamma(path)), float(path.q[-1]),
-        )  # fmt: skip
+            self.activation,
+            self.depth,
+            self.pool,
+            float(sigma_w2),
+            float(sigma_b2),
+            float(_gamma(path)),
+            float(path.q[-1]),
+        )
 
 
 def _gamma(path: Trajectory) -> np.ndarray:

@@ -82,9 +82,13 @@ def expectation(f: Callable[[np.ndarray], np.ndarray], q: ArrayLike, density: np
 
 
 def pair_expectation(
-    f: Callable[[np.ndarray, np.ndarray], np.ndarray], q_a: ArrayLike, q_b: ArrayLike, one_minus_c: ArrayLike,
-    scale: ArrayLike = 0.0, density: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
-) -> np.ndarray:  # fmt: skip
+    f: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    q_a: ArrayLike,
+    q_b: ArrayLike,
+    one_minus_c: ArrayLike,
+    scale: ArrayLike = 0.0,
+    density: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
     """E[f(x, y)] for jointly normal x, y with variances q_a, q_b and correlation c, elementwise.
 
     The correlation enters as 1 - c in [0, 2], so that nothing is lost next to c = 1. The inner integral, over y given

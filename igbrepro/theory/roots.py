@@ -8,6 +8,6 @@ from typing import Any, cast
 from scipy.optimize import brentq
 
 
-def brent_root(f: Callable[[float], Any], low: float, high: float, **tolerances: Any) -> float:
+def brent_root(f: Callable[[float], Any], low: Any, high: Any, **tolerances: Any) -> float:
     """A root of f between low and high, where f has different signs; tolerances of scipy.optimize.brentq."""
     return float(cast("float", brentq(f, low, high, **tolerances)))

@@ -89,11 +89,20 @@ def test_class_profile_draws_theory_points_and_the_band_without_empty_networks(a
 def test_learning_curves_tell_runs_without_a_phase_apart(ax):
     values = {"edge": 0.9, "default": 0.7, "he": 0.6, "not shown": 0.1}
     rows = [
-        {"run": run, "seed": seed, "step": step, "split": "test", "metric": metric, "class": None,
-         "value": value + 0.1 * seed + (metric == "accuracy")}
-        for run, value in values.items() for seed in (0, 1) for step in (0, 1, 10)
+        {
+            "run": run,
+            "seed": seed,
+            "step": step,
+            "split": "test",
+            "metric": metric,
+            "class": None,
+            "value": value + 0.1 * seed + (metric == "accuracy"),
+        }
+        for run, value in values.items()
+        for seed in (0, 1)
+        for step in (0, 1, 10)
         for metric in ("accuracy", "max_class_fraction")
-    ]  # fmt: skip
+    ]
     phases = {"default": None, "edge": Phase.EDGE, "he": None}
     _, axes = plt.subplots(1, 2)
     learning_curves(axes, pd.DataFrame(rows), phases, {"he": "He"})

@@ -291,7 +291,7 @@ BAD = {
     "gamma": (lambda: c_from_gamma([0.5, -2]), r"gamma=-2\.0"),
     "q": (lambda: sigma_mu2(-1, 0.5), r"q=-1\.0"),
     "c of sigma_y2": (lambda: sigma_y2(1, -0.5), r"c=-0\.5"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

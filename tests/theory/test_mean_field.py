@@ -362,7 +362,7 @@ BAD = {
     "q0": (lambda: GOOD.trajectory(3, q0=-1), r"q0=-1\.0"),
     "c0": (lambda: GOOD.trajectory(3, c0=2), r"c0=2\.0: need finite numbers in \[-1, 1\]"),
     "fixed point from 0": (lambda: GOOD.fixed_point(0.0), r"q0=0\.0"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -231,7 +231,7 @@ BAD = {
     "infinite weights": (lambda: classify(TANH, sigma_w2=np.inf, sigma_b2=0.0), "sigma_w2=inf"),
     "tolerance": (lambda: classify(TANH, sigma_w2=1.0, sigma_b2=0.0, tolerance=-1), r"tolerance=-1\.0"),
     "words": (lambda: phase_grid(TANH, "wide", [0.1]), "sigma_w2='wide': need a number"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -98,8 +98,10 @@ class Smooth(Kernel):
         def quadrature(i: Array) -> Array:
             half_square = pair_expectation(
                 lambda x, y: (self.function(x) - self.function(y)) ** 2 / 2,
-                variance[i], variance[i], np.maximum(gap[i], LINEAR_GAP),
-            )  # fmt: skip
+                variance[i],
+                variance[i],
+                np.maximum(gap[i], LINEAR_GAP),
+            )
             return half_square * np.minimum(gap[i] / LINEAR_GAP, 1)
 
         return self._by_tier(variance, series, quadrature).reshape(q.shape)
@@ -115,8 +117,11 @@ class Smooth(Kernel):
         def quadrature(i: Array) -> Array:
             return pair_expectation(
                 lambda x, y: self.derivative(x) * self.derivative(y),
-                variance[i], variance[i], gap[i], self.square_slope(variance[i]),
-            )  # fmt: skip
+                variance[i],
+                variance[i],
+                gap[i],
+                self.square_slope(variance[i]),
+            )
 
         return self._by_tier(variance, series, quadrature).reshape(q.shape)
 

@@ -26,9 +26,21 @@ LEAST_GAP = 1e-4  # smallest 1 - c at which the differences below keep their dig
 _STEP = 0.01
 # Points (K_aa, K_bb, K_ab) of the differences, in steps; two step sizes are combined so that errors of second order go.
 _STENCIL = np.array(
-    [(0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1), (1, 1, 0), (1, -1, 0), (-1, -1, 0), (1, 0, 1), (1, 0, -1),
-     (-1, 0, 1), (-1, 0, -1)]
-)  # fmt: skip
+    [
+        (0, 0, 0),
+        (1, 0, 0),
+        (-1, 0, 0),
+        (0, 0, 1),
+        (0, 0, -1),
+        (1, 1, 0),
+        (1, -1, 0),
+        (-1, -1, 0),
+        (1, 0, 1),
+        (1, 0, -1),
+        (-1, 0, 1),
+        (-1, 0, -1),
+    ]
+)
 _Z = np.linspace(-9, 9, 401)
 _WEIGHT = np.exp(-(_Z**2) / 2) / np.exp(-(_Z**2) / 2).sum()
 
