@@ -80,6 +80,12 @@ def test_an_activation_is_its_functions_and_not_its_name():
         layers.torch_activation(replace(mine, torch_function=GELU.torch_function))
 
 
+def test_activations_are_compared_on_the_cpu_wherever_a_model_is_built():
+    like = replace(GELU, torch_function=lambda x: nn.functional.gelu(x))
+    with torch.device("meta"):
+        assert layers.torch_activation(like) is like.torch_function
+
+
 def test_the_model_is_the_formula():
     spec = MLPSpec(TANH, depth=2, width=5, n_classes=3, input_shape=(2, 3))
     model = models.build(spec, InitSpec(2.0, 0.1), torch.Generator().manual_seed(0))
