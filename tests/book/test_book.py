@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from igbrepro.publishing import load_register
+from igbrepro.publishing import chapter_names, load_register, notebook_path
+from igbrepro.publishing.chapters import chapter_number
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 PAGES = sorted(path for path in BOOK.rglob("*.md") if path.parent.name != "generated")
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*/*.ipynb"))
+NOTEBOOKS = [notebook_path(name) for name in chapter_names()]
 GENERATED = {"book/generated/claims", "book/generated/figures", "book/generated/runs"}
 
 
@@ -40,8 +41,7 @@ def figures(notebook: Path) -> list[tuple[str, dict]]:
 
 
 def number(notebook: Path) -> str:
-    """ "05" of the notebook in ch05_edge."""
-    return notebook.parent.name[2:4]
+    return f"{chapter_number(notebook.parent.name):02}"
 
 
 def test_contents_list_every_page_and_notebook_once_and_nothing_else():
