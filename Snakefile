@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_key, record_path
 from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
-from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside_damaged, time_needed
+from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside, time_needed
 
 PRESET = config.get("preset", "laptop")
 OUT = Path(config.get("out", f"build/{PRESET}")).as_posix()
@@ -26,29 +26,19 @@ EXECUTED = f"{OUT}/executed"
 RECORDS = [str(record_path(notebook_path(name, EXECUTED))) for name in ENTRIES]
 STAGED = [str(notebook_path(name, f"{OUT}/src/notebooks")) for name in ENTRIES]
 CLAIMS, EXPECTED = (sorted(map(str, Path(NOTEBOOKS).glob(f"ch*/{file}"))) for file in ("claims.py", "expected.yml"))
+AGAIN = set(records_to_remake(EXECUTED))
 GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"])
 IGBREPRO = f"PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
 BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 
-def again():
-    """Records to make again although nothing they are made of has changed; of the targets alone, where they are named."""
-    found = map(str, records_to_remake(EXECUTED))
-    targets = set(workflow.dag_settings.targets)
-    only = targets and all(target.startswith(f"{EXECUTED}/") for target in targets)
-    return {path for path in found if path in RECORDS and (not only or Path(path).parent in map(parent, targets))}
-
-
-def parent(path):
-    return Path(path).parent
+def made(record):
+    """How often this record was set aside, with the time that is due: stays the same once it is made again."""
+    return f"set aside {len(list(Path(record).parent.glob(f'{Path(record).name}.*'))) + (Path(record) in AGAIN)} times"
 
 
 def name(wildcards):
     return f"ch{wildcards.number}_{wildcards.stem}"
-
-
-if workflow.is_main_process and workflow.dag_settings:
-    workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *again()}
 
 
 wildcard_constraints:
@@ -59,7 +49,7 @@ wildcard_constraints:
 onstart:
     for step in ("register", "pages", "html"):
         Path(OUT, "log", f"{step}.txt").unlink(missing_ok=True)
-    for line in set_aside_damaged(EXECUTED):
+    for line in set_aside(AGAIN):
         print(line, file=sys.stderr, flush=True)
     print(time_needed(PRESET, ENTRIES, workflow.resource_settings.cores), flush=True)
 
@@ -110,6 +100,7 @@ rule notebook:
         parameters=lambda wildcards: parameters_key(ENTRIES[name(wildcards)]),
         code=lambda wildcards: code_digest(name(wildcards), NOTEBOOKS),
         claims=lambda wildcards: needs_digest(name(wildcards), NOTEBOOKS),
+        again=lambda wildcards: made(record_path(notebook_path(name(wildcards), EXECUTED))),
         versions=[version(package) for package in ("numpy", "scipy", "torch")],
     shell:
         "{IGBREPRO} run ch{wildcards.number}_{wildcards.stem} --preset {PRESET} --notebooks {NOTEBOOKS} --out {EXECUTED} --log {log}"

@@ -58,15 +58,13 @@ def records_to_remake(folder: Path | str) -> list[Path]:
     return sorted(found)
 
 
-def set_aside_damaged(folder: Path | str) -> list[str]:
-    """Rename every record below `folder` that cannot be read to *.damaged; returns a line about each."""
+def set_aside(records: Iterable[Path]) -> list[str]:
+    """Rename these records, to be made again, to *.record.json.1, .2, ...; returns a line about each."""
     lines = []
-    for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}")):
-        try:
-            Record.read(path)
-        except ParameterError:
-            kept = path.replace(path.with_name(f"{path.name}.damaged"))
-            lines.append(f"Warning: {path} is no readable record; it is kept as {kept.name} and made again.")
+    for path in sorted(records):
+        number = 1 + len(list(path.parent.glob(f"{path.name}.*")))
+        kept = path.replace(path.with_name(f"{path.name}.{number}"))
+        lines.append(f"Warning: the record {path} is damaged or of fall-back data; kept as {kept.name} and made again.")
     return lines
 
 

@@ -227,7 +227,7 @@ def test_a_dry_run_writes_nothing_and_a_damaged_record_is_made_again(toys, tmp_p
     assert toy.run() == ["other"]
     warnings = [line for line in toy.said.splitlines() if "Warning" in line and "record" in line]
     assert len(warnings) == 1 and str(damaged) in warnings[0] and "made again" in warnings[0]
-    assert damaged.with_name("other.record.json.damaged").read_text() == "{"
+    assert damaged.with_name("other.record.json.1").read_text() == "{"
     assert toy.run() == [] and "Nothing to be done" in toy.said
 
 
