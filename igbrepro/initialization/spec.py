@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -50,4 +51,4 @@ class InitSpec:
             raise ParameterError(
                 f"sigma_b2={sigma_b2!r}: {activation.name} has no known edge of chaos there; give sigma_w2 itself."
             )
-        return cls(finite("sigma_w2_ratio", sigma_w2_ratio, 0, open_low=True) * critical, sigma_b2)
+        return cls(cast(Any, finite("sigma_w2_ratio", sigma_w2_ratio, 0, open_low=True) * critical), sigma_b2)

@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,9 +68,8 @@ def drawn(spec: Spec, init: Init, seed: int, dataset: Dataset) -> Member:
     """
     weights, _ = np.random.SeedSequence(whole("seed", seed, 0)).spawn(2)
     generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-    described = {f.name: getattr(spec, f.name) for f in fields(spec)} | {
-        "activation": get_activation(spec.activation).name
-    }
+    described = {f.name: getattr(spec, f.name) for f in fields(spec)} if is_dataclass(spec) else {"spec": repr(spec)}
+    described["activation"] = get_activation(spec.activation).name
     if described.get("pool") is not None:
         described["pool"] = repr(described["pool"])
     init = check_init(init)
