@@ -287,7 +287,6 @@ def skip_member(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options
 def configure(app: Sphinx, config: Any) -> None:
     """Settings of autodoc that belong to this extension."""
     config.autodoc_default_options = {"members": True, "undoc-members": True}
-    config.autodoc_preserve_defaults = True
     config.autodoc_typehints_format = "short"
     config.autodoc_type_aliases = {"ArrayLike": "ArrayLike", "NDArray": "NDArray"}
     config.python_maximum_signature_line_length = 90
