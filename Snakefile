@@ -30,6 +30,7 @@ AGAIN = set(records_to_remake(EXECUTED))
 GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"])
 IGBREPRO = f"PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
 BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and path.suffix != ".pyc")
+PACKAGE = sorted(map(str, Path(workflow.basedir, "igbrepro").rglob("*.py")))  # its docstrings are the API pages
 
 
 def made(record):
@@ -64,6 +65,7 @@ rule html:
         STAGED,
         GENERATED,
         BOOK,
+        PACKAGE,
         [f"{OUT}/register.txt"] if PRESET == "laptop" else [],
     output:
         f"{OUT}/html/index.html",

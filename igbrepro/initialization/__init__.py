@@ -38,17 +38,22 @@ __all__ = [
 ]
 
 _NEED_TORCH = {
-    "gains": ("as_activation", "edge_of_chaos", "relative_gain", "residual_factors", "unit_moments"),
-    "head_bias": ("center_head_", "start_at_prior_"),
-    "initialize": ("initialize_", "seeded_by"),
+    "as_activation": "gains",
+    "edge_of_chaos": "gains",
+    "relative_gain": "gains",
+    "residual_factors": "gains",
+    "unit_moments": "gains",
+    "center_head_": "head_bias",
+    "start_at_prior_": "head_bias",
+    "initialize_": "initialize",
+    "seeded_by": "initialize",
 }
-_HOMES = {name: module for module, names in _NEED_TORCH.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _NEED_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_NEED_TORCH[name]}"), name)
 
 
 def __dir__() -> list[str]:

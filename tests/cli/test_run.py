@@ -51,7 +51,11 @@ def test_run_tells_the_time_finds_the_chapter_and_says_where(igbrepro, toys, tmp
     record = Record("ch01_good", "laptop", {}, (), {}, 61.0)
     monkeypatch.setattr("igbrepro.publishing.run_notebook", lambda *_, **__: record)
     code, out, err = igbrepro("run", name, "-p", "width", "12", "--notebooks", toys, "--out", tmp_path)
-    assert code == 0 and out == f"ch01_good: done in 61 seconds -> {tmp_path}/ch01_good/good.ipynb\n"
+    assert (
+        code == 0
+        and out
+        == f"ch01_good: done in 61 seconds -> {tmp_path}/ch01_good/good.ipynb, record, figures and tables beside it\n"
+    )
     told = "ch01_good starts: about 6 seconds on one idle core at the preset laptop, which has other width.\n"
     assert err == told
 
