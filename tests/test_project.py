@@ -112,7 +112,7 @@ def distributions() -> dict[str, list[str]]:
     return dict(packages_distributions())
 
 
-OWN = {"igbrepro", "notebooks", "claims", "lab", "experiment", *(path.stem for path in (ROOT / "tests").iterdir())}
+OWN = {"igbrepro", "notebooks", "claims", "lab", *(path.stem for path in (ROOT / "tests").iterdir())}
 OWN |= {path.stem for path in NOTEBOOKS.glob("ch*/*.py")}
 
 
