@@ -20,7 +20,8 @@ VERDICT_MIME = "application/vnd.igbrepro.verdict+json"
 class Outcome(StrEnum):
     """What a run says about a claim; the value is the wording shown to readers.
 
-    UNDECIDED: it ran, and its errors are too large to say.  NOT_RUN: there is no record of it.
+    UNDECIDED: it ran, and its errors are too large to say.  NOT_RUN: there is no record of it, or the record
+    lacks a measurement that its rule needs by now.
     """
 
     REPRODUCED = "reproduced"
