@@ -60,7 +60,7 @@ def infinite_covariance(spec: MLPSpec | CNNSpec, init: InitSpec, inputs: ArrayLi
     layer to the stream.  Raises ParameterError for other networks, for which no such theory is here.
     """
     if not isinstance(spec, MLPSpec | CNNSpec) or spec.pool is not None:
-        raise ParameterError(f"spec={spec!r}: need a MLPSpec or CNNSpec without a pool.")
+        raise ParameterError(f"spec={spec!r}: need an MLPSpec or CNNSpec without a pool.")
     plain = MeanField(spec.activation, sigma_w2=init.sigma_w2, sigma_b2=init.sigma_b2)
     if isinstance(spec, CNNSpec):
         return conv_kernel(plain, inputs, spec.depth, kernel=spec.kernel, strides=spec.strides).covariance[-1]

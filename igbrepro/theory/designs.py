@@ -77,7 +77,8 @@ def design(
         raise ParameterError(
             f"target_gamma={target_gamma!r}: out of reach of {line} at depth={line.depth}, whose gamma on the edge of "
             f"chaos goes from {gammas.min():.4g} to {gammas.max():.4g} (sigma_b2 up to {LARGEST_SIGMA_B2:g}); "
-            "take another depth or activation, or keep the body and centre the head (head_bias.center_head_)."
+            "take another depth or activation, or keep the body and centre the head "
+            "(igbrepro.initialization.center_head_)."
         )
     above = gammas > target
     crossings = np.flatnonzero(above[:-1] != above[1:])
@@ -105,7 +106,7 @@ def reachable_gamma(
     """(least, largest) gamma that `design` can give after `depth` activations, arguments as there.
 
     The least is 0 for odd activations and independent inputs, and about depth^2 / RELU_KAPPA for deep ReLU networks
-    (edge.py); the largest is that at LARGEST_SIGMA_B2, or the last sigma_b2 at which an edge is known.
+    (laws/edge.py); the largest is that at LARGEST_SIGMA_B2, or the last sigma_b2 at which an edge is known.
     Raises ParameterError where there is no edge to be on.
     """
     line = _Line(activation, depth, pool, norm2, input_correlation, criterion)

@@ -95,7 +95,8 @@ class MeanField:
 
     activation: an Activation or its name.
     sigma_w2 > 0, sigma_b2 >= 0: raw variances; arrays broadcast with each other and with every method's arguments.
-    pool: None, g = phi of each node, or MaxPool(k) or AveragePool(k), g = the maximum or mean of phi over k nodes.
+    pool: None, g = phi of each node, or a Pool, such as MaxPool(k) or AveragePool(k), g = the maximum or mean of phi
+        over k nodes.
     residual: None, or the scale r > 0 of a residual layer h' = h + r (W g(h) + b).
     Raises ParameterError for values outside these ranges or not finite, or shapes that do not broadcast. Methods take
     variances up to 1e8 (1e100 for activations with closed forms); larger results count as infinite.

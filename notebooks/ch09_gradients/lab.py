@@ -95,7 +95,7 @@ class PredictedGradients:
     def mean(self, which: str = "all", floor: bool = False) -> NDArray[np.float64]:
         """2 (1 - p)^2 prod chi, (n, depth + 1).
 
-        floor: add what finite width does to first order in bias-free homogeneous networks (theory.gradient_floor).
+        floor: add what finite width does to first order in bias-free homogeneous networks (theory.floor_per_overlap).
         """
         squares = 2 * self.errors[which][:, None] * self.multiplier
         return squares + self.overlaps[which][:, None] * self.per_overlap if floor else squares

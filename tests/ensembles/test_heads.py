@@ -167,7 +167,7 @@ def test_refuses_what_it_cannot_do():
         heads.features(nn.Conv2d(1, 1, 1), IMAGES)
     with pytest.raises(ParameterError, match="not finite"):
         heads.features(build(SPECS["mlp"], InitSpec(1e30, 0), torch.Generator().manual_seed(0)), np.inf * IMAGES)
-    with pytest.raises(ParameterError, match="need a MLPSpec or CNNSpec"):
+    with pytest.raises(ParameterError, match="need an MLPSpec or CNNSpec"):
         heads.infinite_covariance(SPECS["vit"], INIT, IMAGES)
     with pytest.raises(ParameterError, match="variances > 0"):
         heads.mean_correlation(np.zeros((3, 3)))

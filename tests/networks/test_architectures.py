@@ -21,7 +21,7 @@ BAD = [
     (CNNSpec, {"depth": 1}, r"strides=\(2, 2\): more of them than depth=1"),
     (CNNSpec, {"input_shape": (32, 32)}, r"input_shape=\(32, 32\): need \(channels, height, width\)"),
     (CNNSpec, {"input_shape": (3, 0, 32)}, "input_shape=0: need a whole number, 1 or more"),
-    (CNNSpec, {"pool": "max"}, "pool='max': need None, MaxPool"),
+    (CNNSpec, {"pool": "max"}, "pool='max': need None or a Pool, such as MaxPool"),
     (CNNSpec, {"pool": MaxPool(4, 0.5)}, "use correlation=0"),
     (CNNSpec, {"pool": MaxPool(2)}, r"pool=MaxPool\(k=2.*k must be 4, 9, 16"),
     (CNNSpec, {"pool_stride": 2}, "pool_stride=2: need 1, or the window's side 1"),

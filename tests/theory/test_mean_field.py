@@ -346,7 +346,7 @@ BAD = {
     "negative bias": (lambda: MeanField(TANH, sigma_w2=1.0, sigma_b2=-1e-3), r"sigma_b2=-0\.001: .*>= 0"),
     "infinite bias": (lambda: MeanField(TANH, sigma_w2=1.0, sigma_b2=np.inf), "sigma_b2=inf"),
     "shapes": (lambda: MeanField(TANH, sigma_w2=np.ones(3), sigma_b2=np.ones(2)), r"sigma_w2 of shape \(3,\)"),
-    "pool": (lambda: MeanField(TANH, sigma_w2=1.0, pool="max"), "pool='max': need None, MaxPool"),
+    "pool": (lambda: MeanField(TANH, sigma_w2=1.0, pool="max"), "pool='max': need None or a Pool, such as MaxPool"),
     "q": (lambda: GOOD.q_map(-1.0), r"q=-1\.0: need finite numbers in \[0, 1e\+08\]"),
     "huge q": (lambda: GOOD.q_map(1e9), r"q=1000000000\.0: need finite numbers in \[0, 1e\+08\]"),
     "c too large": (lambda: GOOD.c_map(1.0001, 1.0), r"c=1\.0001: need finite numbers in \[-1, 1\]"),

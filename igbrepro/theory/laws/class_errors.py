@@ -55,7 +55,7 @@ def errors_of_networks(difference: ArrayLike, labels: ArrayLike, power: int = 0)
 
     difference: (..., n), x = logit 1 minus logit 0 of networks (...,).  labels: (n,), 0 or 1.  Values are (...,); nan
     where no input is labelled so.  The favoured class is the one that more of the n inputs are given (at a tie
-    class 0), as in igbrepro.gradients.
+    class 0), as in the lab of chapter 9.
     """
     difference, one = np.asarray(difference, dtype=float), np.asarray(labels) == 1
     squares = expit(np.where(one, -difference, difference)) ** 2 * np.abs(difference) ** power

@@ -1,7 +1,7 @@
 """Multi-node activations: one output from k nodes, g(x_1 .. x_k) = max or mean of phi(x_i).
 
-`pool.kernel(activation)` is a Kernel like that of a single node (kernels.py), so every mean-field map takes it as it
-is. Its Gaussian expectations need one- and two-dimensional integrals at most, whatever k is; nothing is sampled.
+`pool.kernel(activation)` is a Kernel like that of a single node (kernels/base.py), so every mean-field map takes it as
+it is. Its Gaussian expectations need one- and two-dimensional integrals at most, whatever k is; nothing is sampled.
 
 The nodes of a window are N(0, q) with pairwise correlation rho (`correlation`): 0 is the paper's case, fully connected
 layers; in a convolutional network neighbouring nodes have rho > 0; at rho = 1 there is no pooling at all. With R the
@@ -62,7 +62,7 @@ class Pool(ABC):
 def check_pool(pool: object) -> Pool | None:
     """`pool` if it is a Pool or None; raises ParameterError for anything else."""
     if pool is not None and not isinstance(pool, Pool):
-        raise ParameterError(f"pool={pool!r}: need None, MaxPool(k) or AveragePool(k).")
+        raise ParameterError(f"pool={pool!r}: need None or a Pool, such as MaxPool(k) or AveragePool(k).")
     return pool
 
 
