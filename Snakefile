@@ -4,7 +4,8 @@ Steps: notebook -> executed notebook and record -> verdicts compared with the co
 Options after --config: preset (smoke, laptop, paper), out (default build/<preset>), notebooks (default notebooks).
 Targets: html (default), executed, or one executed notebook.  On a cluster add --executor slurm or another plugin.
 A notebook runs again when it, a parameter, the code it imports or a measurement that its claims need has changed; words
-run nothing, and a changed rule is applied to the stored measurements.  Reading this file writes nothing.
+run nothing, and changed rules, or code of `igbrepro/claims` that makes no numbers, are applied to the stored
+measurements.  Reading this file writes nothing.
 """
 
 import atexit

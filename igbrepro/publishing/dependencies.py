@@ -3,7 +3,8 @@
 Imports are followed by name: `from igbrepro.theory import MeanField` counts the module that defines MeanField and what
 that imports in turn, not the whole room behind the door.  A door (an `__init__` of imports alone) is no dependency
 itself; what it imports without a place in its `__all__` it imports for its effect, and that counts for all its guests.
-Checksums are those of syntax trees without docstrings: words and layout make nothing run again.
+Checksums are those of syntax trees without docstrings: words and layout make nothing run again.  Nor do rules and
+verdicts, which are given anew from the stored measurements: of the room `claims` only what makes numbers counts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from igbrepro.publishing.chapters import NOTEBOOKS, code_tree, load_claims, note
 
 TEMPLATES = "templates"
 DOOR = "__init__.py"
+NUMBERS = ("measurement.py", "comparisons.py")  # the modules of the room `claims` that make numbers
 
 
 @dataclass(frozen=True)
@@ -214,9 +216,15 @@ def _label(path: Path) -> str:
     return path.relative_to(chapters.PACKAGE.parent).as_posix() if inside else path.name
 
 
-def code_digest(name: str, root: Path | str = NOTEBOOKS) -> str:
-    """A checksum of the code that the notebook of a chapter imports, words left out; claims.py does not count."""
+def code_files(name: str, root: Path | str = NOTEBOOKS) -> list[Path]:
+    """The files of code that give the numbers of a chapter: those that its notebook imports, but rules and verdicts."""
     files = imported_files(notebook_path(name, root))
+    return [path for path in files if path.parent != chapters.PACKAGE / "claims" or path.name in NUMBERS]
+
+
+def code_digest(name: str, root: Path | str = NOTEBOOKS) -> str:
+    """A checksum of the code that gives the numbers of a chapter (`code_files`), words left out."""
+    files = code_files(name, root)
     return _checksum("\n".join(f"{_label(path)} {_source(path, _module_name(path)).checksum}" for path in files))
 
 

@@ -27,6 +27,14 @@ HOUSE = {
     ),
     "lazy/one.py": "class One:\n    pass\n",
     "lazy/two.py": "class Two:\n    pass\n",
+    "claims/__init__.py": (
+        "from pkg.claims.comparisons import compare\nfrom pkg.claims.judging import judge\n\n"
+        '__all__ = ["compare", "judge"]\n'
+    ),
+    "claims/comparisons.py": "from pkg.claims.measurement import M\n\n\ndef compare():\n    return M\n",
+    "claims/measurement.py": "M = 1\n",
+    "claims/judging.py": "from pkg.claims.rules import R\n\n\ndef judge():\n    return R\n",
+    "claims/rules.py": '"""Rules."""\n\nR = 1\n',
     "thick/__init__.py": "from pkg.errors import Bad\n\nHERE = Bad()\n",
     "thick/inner.py": "X = 1\n",
     "thick/shipped/data.txt": "1 2 3\n",
@@ -101,6 +109,21 @@ def test_words_do_not_count_and_code_does(house, tmp_path):
     assert digest("", "") == same
 
 
+def test_rules_and_verdicts_make_nothing_run_again_and_comparisons_do(house, tmp_path):
+    needed(tmp_path, "from pkg.claims import compare, judge")
+
+    def digest(name, old, new):
+        path = house / "claims" / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+        return dependencies.code_digest("ch01_a", tmp_path / "notebooks")
+
+    same = digest("rules.py", "Rules.", "Other words.")
+    assert digest("rules.py", "R = 1", "R = 2") == digest("judging.py", "return R", "return -R") == same
+    after = digest("comparisons.py", "return M", "return -M")
+    assert after != same and digest("measurement.py", "M = 1", "M = 2") not in (same, after)
+
+
 def test_a_notebook_is_made_of_itself_and_the_data_its_code_ships(house, tmp_path):
     needed(tmp_path, "import pkg.thick.inner")
     files = dependencies.notebook_inputs("ch01_a", tmp_path / "notebooks")
@@ -127,7 +150,8 @@ def test_only_the_measurements_that_claims_need_make_a_notebook_run_again(toys):
 
 @pytest.mark.parametrize("name", chapters.chapter_names())
 def test_every_notebook_here_depends_on_code_and_on_no_door(name):
-    files = dependencies.imported_files(chapters.notebook_path(name))
-    assert chapters.PACKAGE / "claims" / "judging.py" in files
+    files = dependencies.code_files(name)
+    of_claims = {path.name for path in files if path.parent == chapters.PACKAGE / "claims"}
+    assert "measurement.py" in of_claims <= {"measurement.py", "comparisons.py"}
     assert not [path for path in files if path.name in ("__init__.py", "claims.py")]
     assert not [path for path in files if path.parent.name in ("publishing", "cli")]
