@@ -10,19 +10,19 @@ from typing import Any
 from igbrepro.errors import ParameterError
 
 
-def plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Plain values: dictionaries with texts for keys, lists, and Python's own numbers for those of NumPy and torch."""
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain_values(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain_values(one) for one in value]
     return value.item() if hasattr(value, "item") else value
 
 
 def write(path: str | os.PathLike, kind: str, value: dict[str, Any]) -> None:
     """Write a file that `read` knows as one of this kind.  Raises ParameterError where it cannot be written."""
     try:
-        Path(path).write_text(json.dumps({"kind": kind} | plain(value), indent=1) + "\n")
+        Path(path).write_text(json.dumps({"kind": kind} | plain_values(value), indent=1) + "\n")
     except OSError as error:
         raise ParameterError(f"path={str(path)!r}: cannot be written ({error}).") from error
 

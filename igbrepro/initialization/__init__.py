@@ -10,15 +10,15 @@ from igbrepro.initialization.spec import InitSpec
 from igbrepro.initialization.vocabulary import SCHEMES, TRACED, Init, check_init
 
 if TYPE_CHECKING:
-    from igbrepro.initialization.gains import (
+    from igbrepro.initialization.head_bias import center_head_, start_at_prior_
+    from igbrepro.initialization.initialize import initialize_, seeded_by
+    from igbrepro.initialization.layer_edge import (
         as_activation,
         edge_of_chaos,
         relative_gain,
         residual_factors,
         unit_moments,
     )
-    from igbrepro.initialization.head_bias import center_head_, start_at_prior_
-    from igbrepro.initialization.initialize import initialize_, seeded_by
 
 __all__ = [
     "SCHEMES",
@@ -38,11 +38,11 @@ __all__ = [
 ]
 
 _NEED_TORCH = {
-    "as_activation": "gains",
-    "edge_of_chaos": "gains",
-    "relative_gain": "gains",
-    "residual_factors": "gains",
-    "unit_moments": "gains",
+    "as_activation": "layer_edge",
+    "edge_of_chaos": "layer_edge",
+    "relative_gain": "layer_edge",
+    "residual_factors": "layer_edge",
+    "unit_moments": "layer_edge",
     "center_head_": "head_bias",
     "start_at_prior_": "head_bias",
     "initialize_": "initialize",

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torchvision.models import vision_transformer
 
 from igbrepro.errors import ParameterError, some
-from igbrepro.initialization.gains import edge_of_chaos, relative_gain, residual_factors
+from igbrepro.initialization.layer_edge import edge_of_chaos, relative_gain, residual_factors
 from igbrepro.initialization.spec import InitSpec
 from igbrepro.initialization.vocabulary import SCHEMES, TRACED, Init, check_init
 from igbrepro.modules import torch_activation
@@ -55,7 +55,7 @@ def initialize_(
     scheme:
     "edge-of-chaos" runs the model once to see which activations, pools, gates and norms feed each linear,
         convolutional and attention layer, and draws W_ij ~ N(0, sigma_w2 / fan_in), b_i ~ N(0, sigma_b2) with the
-        layer's own point of the edge (`gains.edge_of_chaos`).  What pools let through is measured on example_input,
+        layer's own point of the edge (`edge_of_chaos`).  What pools let through is measured on example_input,
         layer after layer, since neighbouring positions of an image are correlated.  The last layer of every residual
         branch that no norm or constant keeps small gets 1/L of both, L being the number of residual sums.
     "orthogonal": the same gains, with orthogonal matrices; in convolutions in the middle of the kernel alone
@@ -63,7 +63,7 @@ def initialize_(
         variance of its outputs for example_input (Mishkin & Matas 2016).
     InitSpec, or what `theory.design` gives: one sigma_w2 times the layer's attribute `gain` (1 where it has none), and
         one sigma_b2, everywhere.  A layer with an attribute `unit`, an activation, gets its `gain` here: by that of the
-        activation on the edge at this sigma_b2 (`gains.relative_gain`).
+        activation on the edge at this sigma_b2 (`relative_gain`).
     "he" (variance 2 / fan_in) and "xavier" (2 / (fan_in + fan_out)), biases 0, are PyTorch's; "default" calls the
         layers' own reset_parameters.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from igbrepro.claims import Record, describe_data, notebook_verdicts, provenance
 from igbrepro.errors import IgbreproError
 from igbrepro.publishing.chapters import NOTEBOOKS, ROOT, notebook_path, record_path, resolve_parameters
-from igbrepro.publishing.results import write_results
+from igbrepro.publishing.exports import write_results
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

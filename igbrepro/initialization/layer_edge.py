@@ -1,4 +1,4 @@
-"""The edge of chaos of one layer: (sigma_w2, sigma_b2) from what feeds it, a `tracing.Feed`."""
+"""The edge of chaos of one layer: (sigma_w2, sigma_b2) from what feeds it, a `probes.Feed`."""
 
 from __future__ import annotations
 

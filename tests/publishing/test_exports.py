@@ -4,7 +4,7 @@ import base64
 
 import pandas as pd
 
-from igbrepro.publishing.results import write_results
+from igbrepro.publishing.exports import write_results
 
 
 def test_figures_and_tables_are_files_beside_the_record(tmp_path):
