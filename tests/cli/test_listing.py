@@ -1,4 +1,4 @@
-"""`igbrepro list`, `igbrepro data` and the help."""
+"""`igbrepro list` and the help."""
 
 import json
 import subprocess
@@ -28,18 +28,6 @@ def test_list_as_json(igbrepro, toys):
     code, out, _ = igbrepro("list", "--preset", "smoke", "--json", "--notebooks", toys)
     first = {"chapter": "ch01_good", "title": "Toy good", "minutes": 0.1, "parameters": {"width": 8}}
     assert code == 0 and json.loads(out)[0] == first and len(json.loads(out)) == 2
-
-
-def test_data_status_names_the_shipped_subset(igbrepro):
-    code, out, _ = igbrepro("data", "status")
-    assert code == 0 and "fashion-mnist-subset" in out and "verified" in out
-    code, out, _ = igbrepro("data", "status", "--json")
-    assert code == 0 and "fashion-mnist-subset" in [row["dataset"] for row in json.loads(out)]
-
-
-def test_data_fetch_refuses_unknown_names(igbrepro):
-    code, _, err = igbrepro("data", "fetch", "fashion-mnits")
-    assert code == 2 and "fashion-mnits" in err and len(err.splitlines()) == 1
 
 
 def test_the_help_loads_nothing_heavy():

@@ -1,5 +1,8 @@
 """Pools in torch: their own forms, or a clear refusal."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -45,3 +48,17 @@ def test_square_windows_of_a_new_pool_are_made_of_its_one_function(stride):
     torch.testing.assert_close(WindowPool(Largest(4), 2, stride)(images), WindowPool(MaxPool(4), 2, stride)(images))
     square = torch.tensor([[[[0.0, 1.0], [5.0, 4.0]]]])
     assert WindowPool(TorchMedianPool(4), 2, 2)(square).item() == 1  # torch's median is the lower of the two
+
+
+@pytest.mark.parametrize("pool", [MaxPool(4), AveragePool(4), MaxPool(9), AveragePool(9)], ids=repr)
+@pytest.mark.parametrize("overlap", [True, False])
+def test_window_pools_are_loops_over_windows(pool, overlap):
+    side = math.isqrt(pool.k)
+    x = torch.randn(2, 3, 6, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    step = 1 if overlap else side
+    reduce = np.max if isinstance(pool, MaxPool) else np.mean
+    want = np.empty((2, 3, 6 // step, 12 // step))
+    for i, j in np.ndindex(want.shape[2:]):
+        rows, columns = (step * i + np.arange(side)) % 6, (step * j + np.arange(side)) % 12
+        want[..., i, j] = reduce(x.numpy()[:, :, rows][..., columns], axis=(2, 3))
+    np.testing.assert_allclose(WindowPool(pool, side, step)(x), want, rtol=1e-13, atol=1e-15)

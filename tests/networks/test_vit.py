@@ -1,0 +1,115 @@
+"""Vision transformers: what their description refuses, the published formulas, and the variances of their layers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from assertions import assert_normal
+from scipy.optimize import brentq
+from scipy.special import erf, softmax
+from torch import nn
+
+from igbrepro.errors import ParameterError
+from igbrepro.initialization import InitSpec
+from igbrepro.modules import NoSkipBlock
+from igbrepro.networks import ViTSpec, build
+
+BAD = [
+    ({"heads": 3}, "width=64: need a multiple of heads=3"),
+    ({"patch": 5}, r"input_shape=\(3, 32, 32\): need a square that patch=5 divides"),
+    ({"input_shape": (3, 32, 16)}, r"input_shape=\(3, 32, 16\): need a square"),
+    ({"mlp_ratio": 0}, "mlp_ratio=0"),
+]
+INIT = InitSpec(1.7, 0.3)
+
+
+@pytest.mark.parametrize(("change", "words"), BAD, ids=lambda v: None if isinstance(v, str) else str(v))
+def test_what_makes_no_network_is_refused_in_words(change, words):
+    ViTSpec()
+    with pytest.raises(ParameterError, match=words):
+        ViTSpec(**change)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def images(n, *shape, seed=0):
+    return torch.randn(n, *shape, generator=seeded(seed), dtype=torch.float64)
+
+
+def transformer(model, x, spec):
+    """A vision transformer in NumPy, from the published formulas."""
+
+    def linear(module, h):
+        return h @ module.weight.detach().numpy().T + module.bias.detach().numpy()
+
+    def norm(module, h):
+        if not spec.norm:
+            return h
+        return (h - h.mean(-1, keepdims=True)) / np.sqrt(h.var(-1, keepdims=True) + module.eps)
+
+    def attention(module, h):
+        weights, biases = (p.detach().numpy() for p in (module.in_proj_weight, module.in_proj_bias))
+        q, k, v = (
+            (h @ w.T + b).reshape(*h.shape[:2], spec.heads, -1).transpose(0, 2, 1, 3)
+            for w, b in zip(np.split(weights, 3), np.split(biases, 3), strict=True)
+        )
+        mixed = softmax(q @ k.swapaxes(2, 3) / math.sqrt(q.shape[-1]), -1) @ v
+        return linear(module.out_proj, mixed.transpose(0, 2, 1, 3).reshape(h.shape))
+
+    n, channels, side, p = *x.shape[:3], spec.patch
+    patches = (
+        x.reshape(n, channels, side // p, p, side // p, p).transpose(0, 2, 4, 1, 3, 5).reshape(n, -1, channels * p * p)
+    )
+    tokens = patches @ model.conv_proj.weight.detach().numpy().reshape(spec.width, -1).T
+    tokens = tokens + model.conv_proj.bias.detach().numpy()
+    h = np.concatenate([np.tile(model.class_token.detach().numpy(), (n, 1, 1)), tokens], 1)
+    h = h + model.encoder.pos_embedding.detach().numpy()
+    for block in model.encoder.layers:
+        skip = h if spec.residual else 0
+        h = skip + attention(block.self_attention, norm(block.ln_1, h))
+        skip, u = h if spec.residual else 0, linear(block.mlp[0], norm(block.ln_2, h))
+        h = skip + linear(block.mlp[3], u * (1 + erf(u / math.sqrt(2))) / 2)
+    return linear(model.heads.head, norm(model.encoder.ln, h)[:, 0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("norm", "residual"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_vision_transformer_is_the_published_formulas(norm, residual, channels):
+    spec = ViTSpec("gelu", 2, 12, 3, 4, 2, 5, (channels, 8, 8), norm, residual)
+    model, x = build(spec, InitSpec(3.0, 0.2), seeded()).double(), images(3, channels, 8, 8)
+    nn.init.normal_(model.class_token)
+    assert [type(block) is NoSkipBlock for block in model.encoder.layers] == [not residual] * 2
+    np.testing.assert_allclose(model(x).detach().numpy(), transformer(model, x.numpy(), spec), rtol=1e-9, atol=1e-12)
+
+
+def erf_edge(sigma_b2):
+    """sigma_w2 with chi = 1 at the fixed point, from the closed forms of erf."""
+
+    def edge(q):
+        return math.pi * math.sqrt(1 + 4 * q) / 4  # one over E[phi'^2]
+
+    def excess(q):
+        return edge(q) * 2 / math.pi * math.asin(2 * q / (1 + 2 * q)) + sigma_b2 - q
+
+    return edge(brentq(excess, 1e-6, 50))
+
+
+@pytest.mark.parametrize(("name", "gain"), [("relu", 1 / 2), ("linear", 1.0), ("erf", 1 / erf_edge(0.3))])
+def test_layers_of_a_transformer_have_the_ratio_of_their_own_input(name, gain):
+    spec = ViTSpec(name, 2, 40, 4, mlp_ratio=3, n_classes=7, input_shape=(2, 8, 8))
+    model = build(spec, INIT, seeded())
+    assert_normal(model.conv_proj.weight, 1.7 / 32)
+    for block in model.encoder.layers:
+        queries, keys, values = block.self_attention.in_proj_weight.chunk(3)
+        for weight in (queries, keys, values, block.self_attention.out_proj.weight):
+            assert_normal(weight, gain * 1.7 / 40)
+        assert_normal(block.mlp[0].weight, gain * 1.7 / 40)  # fan_out: 120
+        assert_normal(block.mlp[3].weight, 1.7 / 120)  # the only one behind the activation
+        assert_normal(torch.cat([block.self_attention.in_proj_bias, block.mlp[0].bias]), 0.3)
+        assert (block.ln_1.weight == 1).all() and not block.ln_1.bias.any()
+    assert_normal(model.heads.head.weight, gain * 1.7 / 40)
+    assert_normal(model.encoder.pos_embedding, 0.02**2)  # torchvision's own
+    assert not model.class_token.any()
