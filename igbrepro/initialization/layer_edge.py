@@ -12,7 +12,7 @@ from torch import Tensor
 
 from igbrepro.errors import IgbreproError, ParameterError
 from igbrepro.probes import Elementwise, Feed, Trace
-from igbrepro.theory import LEAKY_RELU, Activation, critical_sigma_w2
+from igbrepro.theory import LEAKY_RELU, Activation, critical_sigma_w2, edge_line
 
 _STEP = 1e-3
 _Z = torch.arange(-9 + _STEP / 2, 9, _STEP, dtype=torch.float64)  # midpoints, so that a kink at 0 lies between two
@@ -72,8 +72,8 @@ def relative_gain(unit: Activation | str, sigma_b2: float = 0.0) -> float:
     Its own critical value is 1, that of the identity, so that the gain is 1 / critical_sigma_w2(unit, sigma_b2): 1/2
     for ReLU.  Where `unit` has no edge at this sigma_b2, there are no such units, and the gain is that without biases.
     """
-    critical = float(critical_sigma_w2(unit, sigma_b2))
-    return 1 / critical if np.isfinite(critical) else 1 / float(critical_sigma_w2(unit, 0.0))
+    critical, without_bias = (float(edge_line(unit, b2)[0]) for b2 in (sigma_b2, 0.0))
+    return 1 / (critical if np.isfinite(critical) else without_bias)
 
 
 def as_activation(function: Elementwise, name: str) -> Activation:

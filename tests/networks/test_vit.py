@@ -113,3 +113,8 @@ def test_layers_of_a_transformer_have_the_ratio_of_their_own_input(name, gain):
     assert_normal(model.heads.head.weight, gain * 1.7 / 40)
     assert_normal(model.encoder.pos_embedding, 0.02**2)  # torchvision's own
     assert not model.class_token.any()
+
+
+def test_a_gelu_transformer_is_built_without_a_word_on_an_edge_that_nobody_asked_for(recwarn):
+    build(ViTSpec("gelu", depth=1, width=8, heads=1, patch=16), InitSpec(2.0))
+    assert not [warning for warning in recwarn if "edge" in str(warning.message)]
