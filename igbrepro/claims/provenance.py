@@ -27,11 +27,16 @@ PACKAGES = (
 )
 
 
+# Variables that point git to another repository, as it sets them while a hook runs.
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+
+
 def _git(*arguments: str, folder: Path) -> str | None:
     """What git says in `folder`, whoever owns it; None where it fails or is not there."""
     command = ["git", "-c", f"safe.directory={folder}", *arguments]
+    environ = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
     try:
-        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=True)
+        run = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return run.stdout.strip()
@@ -48,7 +53,10 @@ def repository_state(folder: Path | str) -> dict[str, Any]:
     if top is None:
         why = "git is not installed" if shutil.which("git") is None else "not a git clone"
         return {"commit": None, "dirty": None, "why": why}
-    if Path(top).resolve() != folder:
+    if (
+        Path(top).resolve() != folder
+        or _git("ls-files", "--error-unmatch", "igbrepro/__init__.py", folder=folder) is None
+    ):
         return {"commit": None, "dirty": None, "why": "installed inside another repository"}
     commit, status = _git("rev-parse", "HEAD", folder=folder), _git("status", "--porcelain", folder=folder)
     why = "" if commit else "a repository without commits"

@@ -70,10 +70,11 @@ def relative_gain(unit: Activation | str, sigma_b2: float = 0.0) -> float:
     """By what to multiply a sigma_w2 meant in units of the edge of `unit`, for a layer that no activation feeds.
 
     Its own critical value is 1, that of the identity, so that the gain is 1 / critical_sigma_w2(unit, sigma_b2): 1/2
-    for ReLU.  Where `unit` has no edge at this sigma_b2, there are no such units, and the gain is that without biases.
+    for ReLU.  Where `unit` has no edge at this sigma_b2, there are no such units, and the gain is that without biases;
+    1 where it has no edge at all.
     """
     critical, without_bias = (float(edge_line(unit, b2)[0]) for b2 in (sigma_b2, 0.0))
-    return 1 / (critical if np.isfinite(critical) else without_bias)
+    return next((1 / line for line in (critical, without_bias) if np.isfinite(line)), 1.0)
 
 
 def as_activation(function: Elementwise, name: str) -> Activation:

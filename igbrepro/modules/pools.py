@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,11 +22,24 @@ def torch_pool(pool: Pool) -> Elementwise:
     return lambda x: reduce(x.unflatten(-1, (-1, pool.k)), -1)
 
 
+def _age(pool: Pool, name: str) -> int:
+    """How many classes below stand between a pool's own and the one that says what `name` is."""
+    return next(k for k, kind in enumerate(type(pool).__mro__) if name in vars(kind))
+
+
 def _reduction(pool: Pool) -> Callable[[Tensor, int], Tensor]:
+    """The function (tensor, dim) of a pool, tried once; one that is older than the pool's theory is not its own."""
     function = None if check_pool(pool) is None else type(pool).torch_function
-    if function is None:
+    if function is None or _age(pool, "torch_function") > _age(pool, "_kernel"):
         raise ParameterError(f"pool={pool!r}: has no torch form; give its class one, torch_function.")
-    return named_function(function)
+    reduce = named_function(function)
+    with torch.device("cpu"):  # also where a model is built on the meta device
+        found = reduce(torch.arange(6.0).reshape(2, 3), -1)
+    if not isinstance(found, Tensor) or found.shape != (2,):
+        raise ParameterError(
+            f"pool={pool!r}: its torch form gives {type(found).__name__} for (2, 3) and dim -1; need a tensor (2,)."
+        )
+    return reduce
 
 
 class PoolLayer(nn.Module):
@@ -53,6 +67,8 @@ class WindowPool(nn.Module):
         super().__init__()
         self.pool, self.side, self.stride = pool, side, stride
         reduce, own = _reduction(pool), type(pool).torch_image_function
+        if _age(pool, "torch_image_function") > _age(pool, "torch_function"):
+            own = None
 
         def by_windows(x: Tensor, side: int, stride: int) -> Tensor:
             return reduce(x.unfold(2, side, stride).unfold(3, side, stride).flatten(-2), -1)

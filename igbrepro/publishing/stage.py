@@ -41,7 +41,7 @@ def records_to_remake(folder: Path | str) -> list[Path]:
     for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}")):
         try:
             record = Record.read(path)
-        except ParameterError:
+        except (ParameterError, OSError):
             found.append(path)
             continue
         if any(entry.get("fallback") for entry in record.data):
@@ -56,16 +56,6 @@ def records_to_remake(folder: Path | str) -> list[Path]:
             if asked <= here:
                 found.append(path)
     return sorted(found)
-
-
-def set_aside(records: Iterable[Path]) -> list[str]:
-    """Rename these records, to be made again, to *.record.json.1, .2, ...; returns a line about each."""
-    lines = []
-    for path in sorted(records):
-        number = 1 + len(list(path.parent.glob(f"{path.name}.*")))
-        kept = path.replace(path.with_name(f"{path.name}.{number}"))
-        lines.append(f"Warning: the record {path} is damaged or of fall-back data; kept as {kept.name} and made again.")
-    return lines
 
 
 def repository_url(folder: Path | str = ROOT, environ: Mapping[str, str] = os.environ) -> str | None:

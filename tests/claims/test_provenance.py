@@ -18,10 +18,12 @@ def git(folder, *arguments):
 def clone(tmp_path):
     """A repository with one commit and a folder below."""
     folder = tmp_path / "clone"
-    (folder / "site-packages").mkdir(parents=True)
+    for name in ("site-packages", "igbrepro"):
+        (folder / name).mkdir(parents=True)
+    (folder / "igbrepro/__init__.py").touch()
     (folder / "file").write_text("1\n")
     git(folder, "init", "-q")
-    git(folder, "add", "file")
+    git(folder, "add", "file", "igbrepro")
     git(folder, "commit", "-qm", "first")
     return folder
 
@@ -40,6 +42,20 @@ def test_an_installed_copy_inside_another_repository_takes_not_its_commit(clone)
         "dirty": None,
         "why": "installed inside another repository",
     }
+
+
+def test_a_copy_at_the_top_of_a_users_repository_takes_not_its_commit(clone):
+    git(clone, "rm", "-q", "--cached", "igbrepro/__init__.py")
+    assert repository_state(clone)["commit"] is None
+
+
+def test_the_repository_whose_hook_runs_is_not_taken_for_ours(clone, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    git(other, "commit", "-qm", "another", "--allow-empty")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert repository_state(clone)["commit"] == git(clone, "--git-dir", str(clone / ".git"), "rev-parse", "HEAD")
 
 
 def test_outside_any_repository(tmp_path, monkeypatch):

@@ -39,6 +39,20 @@ def test_a_pool_without_a_torch_form_is_refused_and_not_averaged():
                 make(pool)
 
 
+def test_a_pool_with_a_theory_of_its_own_takes_no_torch_form_from_its_parent():
+    class Median(AveragePool):
+        def _kernel(self, activation):
+            raise NotImplementedError
+
+    class Pair(MedianPool):
+        torch_function = "torch.median"  # gives values and indices
+
+    with pytest.raises(ParameterError, match="has no torch form"):
+        torch_pool(Median(3))
+    with pytest.raises(ParameterError, match=r"need a tensor \(2,\)"):
+        torch_pool(Pair(3))
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_square_windows_of_a_new_pool_are_made_of_its_one_function(stride):
     class Largest(MedianPool):

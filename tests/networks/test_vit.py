@@ -118,3 +118,8 @@ def test_layers_of_a_transformer_have_the_ratio_of_their_own_input(name, gain):
 def test_a_gelu_transformer_is_built_without_a_word_on_an_edge_that_nobody_asked_for(recwarn):
     build(ViTSpec("gelu", depth=1, width=8, heads=1, patch=16), InitSpec(2.0))
     assert not [warning for warning in recwarn if "edge" in str(warning.message)]
+
+
+def test_a_transformer_of_an_activation_without_edge_is_drawn_by_its_sigma_w2():
+    weights = build(ViTSpec("softplus", depth=1, width=64, heads=1, patch=16), InitSpec(1.0)).state_dict()
+    assert_normal(weights["encoder.layers.encoder_layer_0.self_attention.in_proj_weight"], 1 / 64)

@@ -72,3 +72,9 @@ def test_refuses_what_it_cannot_average():
         data_kernel(mf, np.eye(3), 0)
     with pytest.raises(ParameterError, match="mean_field"):
         data_kernel(MeanField("relu", sigma_w2=[1.0, 2.0]), np.eye(3), 2)
+
+
+def test_inputs_that_sum_to_zero_have_no_bias_in_the_first_layer():
+    x = np.random.default_rng(0).standard_normal((20, 50))
+    kernel = data_kernel(MeanField("tanh", sigma_w2=1.0), x - x.mean(0), 3)
+    assert kernel.sigma_mu2[0] < 0 and kernel.gamma[0] == 0

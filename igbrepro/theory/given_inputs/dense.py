@@ -46,8 +46,8 @@ class DataKernel:
 
     @property
     def gamma(self) -> np.ndarray:
-        """sigma_mu2 / sigma_y2."""
-        return self.sigma_mu2 / self.sigma_y2
+        """sigma_mu2 / sigma_y2; 0 where the mean covariance is below 0, as it may be of standardised inputs."""
+        return np.maximum(self.sigma_mu2, 0) / self.sigma_y2
 
     @property
     def c(self) -> np.ndarray:
