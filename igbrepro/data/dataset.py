@@ -37,6 +37,7 @@ class Dataset:
         "unit", pixels divided by 255 and floats as they are.  The choice sets how correlated inputs are to begin with.
     moments: of the training split as it was loaded; None takes them of train_images.  Every part keeps those of the
         whole, so that an image is the same input in all of them.
+    Raises ParameterError for another scaling, and for inputs that are not finite.
     """
 
     name: str
@@ -53,6 +54,13 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.scaling not in ("standard", "unit"):
             raise ParameterError(f"scaling={self.scaling!r}: choose 'standard' or 'unit'.")
+        for split in ("train", "test"):
+            images = self.images(split)
+            if images.dtype.kind == "f" and (bad := images.size - np.count_nonzero(np.isfinite(images))):
+                raise ParameterError(
+                    f"{split}_images: {bad} of the {images.size} numbers are nan or infinite; "
+                    "leave those inputs out or put numbers in their place."
+                )
         if self.moments is None:
             object.__setattr__(self, "moments", _moments(self.train_images))
 
@@ -69,14 +77,14 @@ class Dataset:
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """What is taken off the inputs and what they are then divided by, float32, one number a channel.
 
-        Mean and deviation of the training inputs as they were loaded (over all features, if there are no channels); 0
-        and 255 for pixels under "unit" scaling.
+        Mean and deviation of the training inputs as they were loaded (over all features, if there are no channels), 1
+        for a channel that never varies; 0 and 255 for pixels under "unit" scaling.
         """
         if self.scaling == "unit":
             largest = 255 if self.train_images.dtype == np.uint8 else 1
             return np.zeros(1, np.float32), np.full(1, largest, np.float32)
         mean, deviation, _ = self.moments or _moments(self.train_images)
-        return mean, deviation
+        return mean, np.where(deviation > 0, deviation, np.float32(1))
 
     def standardise(self, images: np.ndarray) -> np.ndarray:
         """The images (any number of them) as float32 under this dataset's scaling; the shape is kept."""
@@ -212,7 +220,10 @@ def _moments(images: np.ndarray) -> Moments:
     size = flat.shape[0] * flat.shape[2]
     mean = np.einsum("ncp->c", flat, dtype=np.float64) / size
     square = np.einsum("ncp,ncp->c", flat, flat, dtype=np.float64) / size
-    return Moments(mean.astype(np.float32), np.sqrt(square - mean**2).astype(np.float32), len(images))
+    variance = square - mean**2
+    constant = (flat == flat[:1, :, :1]).all((0, 2)) & (len(flat) > 0)  # exactly, whatever the rounding of sums
+    variance[constant], mean[constant] = 0, flat[:1, constant, 0].ravel()
+    return Moments(mean.astype(np.float32), np.sqrt(variance).astype(np.float32), len(images))
 
 
 def balanced_indices(labels: np.ndarray, n: int, rng: np.random.Generator, name: str = "n") -> np.ndarray:

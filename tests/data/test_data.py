@@ -447,6 +447,28 @@ def test_each_colour_has_its_own_statistics(tmp_path):
     np.testing.assert_allclose(inputs.std((0, 2, 3)), 1, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_channel_that_never_varies_becomes_zeros():
+    pictures = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
+    pictures[:, 1] = 77
+    labels = np.arange(20) % 2
+    inputs = data.Dataset("made", pictures, labels, pictures, labels, ("a", "b"), "here").inputs("test", flat=False)
+    assert (inputs[:, 1] == 0).all()
+    np.testing.assert_allclose(inputs[:, [0, 2]].std((0, 2, 3)), 1, atol=1e-6)
+    floats = np.full((20, 5), 0.1)
+    assert (data.Dataset("made", floats, labels, floats, labels, ("a", "b"), "here").inputs("train") == 0).all()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_inputs_that_are_not_finite_are_refused(split, value):
+    dataset = data.gaussian(n_train=10, n_test=10)
+    broken = dataset.images(split).copy()
+    broken[3, 2] = value
+    with pytest.raises(ParameterError, match=rf"{split}_images: 1 of the \d+ numbers are nan or infinite; leave"):
+        replace(dataset, **{f"{split}_images": broken})
+
+
 def test_unit_scaling_leaves_pixels_between_0_and_1(bare):
     dataset = data.load("fashion-mnist-subset").scaled("unit")
     np.testing.assert_allclose(dataset.inputs("test"), dataset.test_images.reshape(2000, -1) / 255, rtol=1e-6)
