@@ -73,8 +73,9 @@ class BiasMonitor:
         number = isinstance(every, Integral) and not isinstance(every, bool) and int(every) >= 1
         if not number and not (isinstance(every, str) and every == "log"):
             raise ParameterError(f'every={every!r}: need "log" or a whole number of steps, 1 or more.')
-        self.inputs = torch.as_tensor(inputs).detach().clone()
-        n = len(self.inputs) if self.inputs.ndim else 0
+        x = torch.as_tensor(inputs).detach().clone()
+        self.inputs: Tensor | None = x  # None: loaded without them
+        n = len(x) if x.ndim else 0
         if n < 2:
             raise ParameterError(f"inputs: {n} of them; a variance over inputs needs 2 or more.")
         self.labels = None if labels is None else _checked(torch.as_tensor(labels).detach().cpu(), n)
@@ -102,6 +103,8 @@ class BiasMonitor:
         Raises ParameterError if what the model gives for the inputs are no logits (n, n_classes), two classes or more,
         or if a label is none of these classes.
         """
+        if self.inputs is None:
+            raise ParameterError("inputs: not loaded; pass them, BiasMonitor.load(path, inputs, labels).")
         logits = _logits(model, self.inputs, self.batch_statistics)
         if self.labels is not None and (largest := int(self.labels.max())) >= logits.shape[1]:
             raise ParameterError(f"labels: the largest is {largest}, but the model has {logits.shape[1]} classes.")
@@ -147,19 +150,35 @@ class BiasMonitor:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the record to a JSON file; the inputs are not in it."""
-        files.write(path, "BiasMonitor", {"split": self.split, **self.state_dict()})
+        settings = {"every": self.every, "split": self.split, "batch_statistics": self.batch_statistics}
+        files.write(path, "BiasMonitor", {**settings, **self.state_dict()})
 
-    def load(self, path: str | os.PathLike) -> BiasMonitor:
-        """Take up the record that `save` wrote, in place of the present one, and return the monitor.
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike,
+        inputs: ArrayLike | Tensor | None = None,
+        labels: ArrayLike | Tensor | None = None,
+    ) -> BiasMonitor:
+        """The monitor that `save` wrote, with its record and settings.
 
-        Raises ParameterError for a file that cannot be read, or another one, a monitor's of another split among them.
+        inputs, labels: those that it had, for going on; None gives a monitor of which only the record can be used.
+        Raises ParameterError for a file that cannot be read, or another one.
         """
         found = files.read(path, "BiasMonitor")
-        if found.get("split") != self.split:
-            raise ParameterError(f"path={str(path)!r}: its split is {found.get('split')!r}, this one's {self.split!r}.")
-        record = {int(step): numbers for step, numbers in found["record"].items()}
-        self.load_state_dict({"steps": found["steps"], "record": record})
-        return self
+        try:
+            record = {int(step): numbers for step, numbers in found["record"].items()}
+            settings = {name: found[name] for name in ("every", "split", "batch_statistics")}
+            state = {"steps": int(found["steps"]), "record": record}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ParameterError(f"path={str(path)!r}: is no monitor of this version ({error!r}).") from error
+        if inputs is None:
+            monitor = cls(torch.zeros(2), **settings)
+            monitor.inputs = None
+        else:
+            monitor = cls(inputs, labels, **settings)
+        monitor.load_state_dict(state)
+        return monitor
 
     def state_dict(self) -> dict[str, Any]:
         """The record so far, as plain values."""

@@ -31,6 +31,7 @@ from igbrepro.theory import Phase
 
 BATCH_NORM_GROWTH = math.log(math.pi / (math.pi - 1))  # of squared gradients, a normalised ReLU layer; Yang et al. 2019
 _COLUMNS = 76  # of printed text
+_WEIGHTS = pd.Index(["layer", "fed_by", "sigma_w2", "edge", "normed", "numbers"])  # columns of Diagnosis.weights
 _ROWS = ("layer", "norm", "sum", "pool", "product", "join")
 
 
@@ -108,11 +109,12 @@ class Diagnosis:
             head = found["head"]
             if "class_gradient" in head:
                 head["class_gradient"] = {int(label): value for label, value in head["class_gradient"].items()}
-            found |= {name: pd.DataFrame(found[name]) for name in ("layers", "weights")}
+            found["layers"] = pd.DataFrame(found["layers"])
+            found["weights"] = pd.DataFrame(found["weights"], columns=None if found["weights"] else _WEIGHTS)
             phase = None if found["phase"] is None else phases[found["phase"]]
             values: dict[str, Any] = found | {"phase": phase, "advice": tuple(found["advice"])}
             return cls(**values)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ParameterError(f"path={str(path)!r}: is no diagnosis of this version ({error}).") from error
 
     def figure(self, before: Diagnosis | None = None) -> Figure:
@@ -344,7 +346,7 @@ def _weights(model: nn.Module, found: Trace) -> pd.DataFrame:
             fed = "the inputs"
         sigma_w2 = float(weight.square().mean(dtype=torch.float64)) * weight[0].numel()
         rows.append((name, fed if node.given else "?", sigma_w2, edge, node in normed, weight.numel()))
-    return pd.DataFrame(rows, columns=["layer", "fed_by", "sigma_w2", "edge", "normed", "numbers"])
+    return pd.DataFrame(rows, columns=_WEIGHTS)
 
 
 def _finite(value: Any) -> Any:

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 FORMAT = "igbrepro ensemble 1"
 _ARRAYS = ("q", "sigma_y2", "sigma_mu2", "pair_one_minus_c", "pair_c_std", "pair_c_quantiles", "class_fractions")
+_POINTS = np.array([-5.0, -2.0, -1.0, -0.5, -0.1, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0])
 
 
 def save_ensemble(result: EnsembleResult, path: str | Path) -> Path:
-    """Write `result`; returns the path, which must end in .npz."""
+    """Write `result`; returns the path, which must end in .npz and be one that can be written."""
     path = Path(path)
     if path.suffix != ".npz":
         raise ParameterError(f"path={str(path)!r}: need a name that ends in .npz.")
@@ -32,8 +33,9 @@ def save_ensemble(result: EnsembleResult, path: str | Path) -> Path:
         "format": FORMAT,
         "activation": activation.name,
         "built_in": _is_built_in(activation),
+        "phi": _fingerprint(activation),
         "spec": {name: getattr(spec, name) for name in ("depth", "width", "n_classes", "input_shape", "residual")},
-        "pool": None if spec.pool is None else {"kind": type(spec.pool).__name__, **asdict(spec.pool)},
+        "pool": None if spec.pool is None else _class(type(spec.pool)) | asdict(spec.pool),
         "init": asdict(result.init),
         "quantile_levels": [float(level) for level in result.quantile_levels],
         **{name: getattr(result, name) for name in ("method", "seed", "n_inputs")},
@@ -43,7 +45,10 @@ def save_ensemble(result: EnsembleResult, path: str | Path) -> Path:
         arrays["layer_class_fractions"] = result.layer_class_fractions
     for layer, snapshot in result.snapshots.items():
         arrays |= {f"snapshot {layer} {one.name}": getattr(snapshot, one.name) for one in fields(snapshot)}
-    np.savez_compressed(path, told=np.array(json.dumps(told, default=int)), **arrays)
+    try:
+        np.savez_compressed(path, told=np.array(json.dumps(told, default=int)), **arrays)
+    except OSError as error:
+        raise ParameterError(f"path={str(path)!r}: cannot be written ({error}).") from error
     return path
 
 
@@ -65,6 +70,11 @@ def load_ensemble(
         activation = get_activation(name)
     elif activation.name != name:
         raise ParameterError(f"activation={activation.name!r}: the networks of {str(path)!r} have {name!r}.")
+    if "phi" in told and not np.allclose(told["phi"], _fingerprint(activation), rtol=1e-9, atol=0, equal_nan=True):
+        raise ParameterError(
+            f"activation={activation.name!r}: another function than that of {str(path)!r}, which has the same name; "
+            "load(path, activation=...) takes the Activation that the networks had."
+        )
     kept: dict[int, dict[str, np.ndarray]] = {}
     for key in [key for key in arrays if key.startswith("snapshot ")]:
         _, layer, part = key.split(" ")
@@ -113,14 +123,28 @@ def _is_built_in(activation: Activation) -> bool:
     return known is activation or (known == activation and activation.slope is not None)  # slopes tell all of those
 
 
+def _fingerprint(activation: Activation) -> list[float]:
+    """Values of phi on a few points, by which a function is told from another one of its name."""
+    with np.errstate(all="ignore"):
+        return np.asarray(activation(_POINTS), float).tolist()
+
+
+def _class(kind: type[Pool]) -> dict[str, str]:
+    """Where a class of pools stands, by which it is told from another one of its name."""
+    return {"module": kind.__module__, "kind": kind.__qualname__}
+
+
 def _pool(told: dict[str, Any] | None) -> Pool | None:
     if told is None:
         return None
-    kinds, waiting = {}, [Pool]
+    place = {name: told[name] for name in ("module", "kind") if name in told}  # older files have no module
+    kinds, waiting = [], [Pool]
     while waiting:
         kind = waiting.pop()
-        kinds[kind.__name__] = kind
+        if place.items() <= _class(kind).items():
+            kinds.append(kind)
         waiting += kind.__subclasses__()
-    if told["kind"] not in kinds:
-        raise ParameterError(f"pool {told['kind']!r} of the file: no such pool here; define or import its class first.")
-    return kinds[told["kind"]](**{name: value for name, value in told.items() if name != "kind"})
+    if not kinds:
+        name = ".".join(place.values())
+        raise ParameterError(f"pool {name!r} of the file: no such pool here; define or import its class first.")
+    return kinds[-1](**{name: value for name, value in told.items() if name not in place})

@@ -134,7 +134,7 @@ class EnsembleResult:
     def save(self, path: str | Path) -> Path:
         """Write everything to `path`, a file of NumPy's archive format (.npz) without pickles; returns the path.
 
-        Raises ParameterError for a name that does not end in .npz.
+        Raises ParameterError for a name that does not end in .npz, and a path that cannot be written.
         """
         return save_ensemble(self, path)
 
@@ -142,7 +142,7 @@ class EnsembleResult:
     def load(cls, path: str | Path, activation: Activation | None = None) -> EnsembleResult:
         """What `save` wrote, equal to the last bit.
 
-        activation: that of the networks, where it is one of your own: files hold its name only.
+        activation: that of the networks, where it is one of your own: files hold its name and some of its values.
         Raises ParameterError for a file that is missing, damaged or of another kind, and for another activation.
         """
         return load_ensemble(path, activation, cls, Snapshot)

@@ -17,8 +17,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from igbrepro.errors import DataMissing, ParameterError
+from igbrepro.errors import ParameterError
 
+_DAMAGES = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, IndexError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)  # what reading a file of another kind raises
 COLUMNS = ["step", "split", "metric", "class", "value"]
 
 
@@ -65,7 +69,10 @@ class History:
         return pd.Series(rows["value"].to_numpy(), index=pd.Index(rows["step"]), name=metric)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Keep everything, with the weights, in one file; `path` should end in .npz."""
+        """Keep everything, with the weights, in one file; `path` should end in .npz, and its folder is made.
+
+        Raises ParameterError for a path that cannot be written.
+        """
         said = {"settings": self.settings, "seconds": self.seconds, "diverged_at": self.diverged_at}
         weights = {f"weights/{name}": _array(value) for name, value in self.model.state_dict().items()}
         _write(path, said, {"frame": self.frame}, {"batch_losses": self.batch_losses, **weights})
@@ -75,7 +82,7 @@ class History:
         """What `save` kept.
 
         model: a module of the same shape, which takes the weights; None gives a history without its model.
-        Raises DataMissing for a file that is absent, damaged or of another kind, ParameterError for another model.
+        Raises ParameterError for a file that is absent, damaged or of another kind, and for another model.
         """
         said, tables, arrays = _read(path, "frame")
         weights = {
@@ -88,7 +95,10 @@ class History:
                 model.load_state_dict(weights)
             except RuntimeError as error:
                 raise ParameterError(f"model: not the network of {str(path)!r} ({error}).") from error
-        return cls(tables["frame"], arrays["batch_losses"], model=model, **said)
+        try:
+            return cls(tables["frame"], arrays["batch_losses"], model=model, **said)
+        except (KeyError, TypeError) as error:
+            raise _not_ours(path, error) from error
 
 
 class NotLoaded(nn.Module):
@@ -110,12 +120,12 @@ class Histories:
     runs: pd.DataFrame
 
     def save(self, path: str | os.PathLike) -> None:
-        """Keep both tables in one file; `path` should end in .npz."""
+        """Keep both tables in one file, as `History.save` does."""
         _write(path, {}, {"frame": self.frame, "runs": self.runs}, {})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Histories:
-        """What `save` kept; raises DataMissing for a file that is absent, damaged or of another kind."""
+        """What `save` kept; raises ParameterError for a file that is absent, damaged or of another kind."""
         _, tables, _ = _read(path, "frame", "runs")
         return cls(tables["frame"], tables["runs"])
 
@@ -143,17 +153,20 @@ def _write(
                 kept[f"{table}:{name}"] = column.to_numpy(None if column.dtype.kind in "if" else np.str_)
     text = json.dumps({"said": said, "columns": columns})
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez_compressed(file, json=np.array(text), **cast(dict[str, Any], kept))
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.savez_compressed(file, json=np.array(text), **cast(dict[str, Any], kept))
+        os.replace(part, path)
+    except OSError as error:
+        raise ParameterError(f"path={str(path)!r}: cannot be written ({error}).") from error
 
 
 def _read(
     path: str | os.PathLike, *tables: str
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame], dict[str, np.ndarray]]:
-    """What `_write` kept; raises DataMissing unless it has these tables."""
+    """What `_write` kept; raises ParameterError unless it has these tables."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -164,6 +177,15 @@ def _read(
             frame = pd.DataFrame({k: v.tolist() if v.dtype.kind == "U" else v for k, v in columns.items()})
             integers = {name: "Int64" for name, dtype in kept["columns"][table].items() if dtype == "Int64"}
             found[table] = frame.astype(integers)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataMissing(f"{path}: not a file that save() made, or a damaged one ({error}); save it again.") from error
-    return kept["said"], found, arrays
+        return kept["said"], found, arrays
+    except FileNotFoundError:
+        raise ParameterError(f"path={str(path)!r}: no such file.") from None
+    except _DAMAGES as error:
+        raise _not_ours(path, error) from error
+
+
+def _not_ours(path: str | os.PathLike, error: Exception) -> ParameterError:
+    return ParameterError(
+        f"path={str(path)!r}: not a file that save() made, or a damaged one ({type(error).__name__}: {error}); "
+        "save it again."
+    )

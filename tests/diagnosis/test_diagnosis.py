@@ -334,3 +334,11 @@ def test_files_of_another_kind_are_refused(tmp_path):
             Diagnosis.load(tmp_path / name)
     with pytest.raises(ParameterError, match="cannot be written"):
         diagnose(nn.Linear(6, 3), inputs(4, 6)).save(tmp_path / "none" / "found.json")
+
+
+def test_a_diagnosis_without_layers_with_weights_comes_back_equal(tmp_path):
+    found = diagnose(nn.BatchNorm1d(6), inputs(4, 6))
+    found.save(tmp_path / "found.json")
+    again = Diagnosis.load(tmp_path / "found.json")
+    assert len(found.weights) == 0 and again.weights.equals(found.weights)
+    assert list(again.weights) == list(found.weights) and again.layers.equals(found.layers)

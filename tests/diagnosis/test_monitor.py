@@ -401,15 +401,22 @@ def test_only_hooks_are_made_up():
 
 
 def test_a_record_comes_back_from_its_file_and_goes_on(tmp_path):
-    whole, half = BiasMonitor(INPUTS, LABELS), BiasMonitor(INPUTS, LABELS)
-    train(network(), whole, 5)
+    whole, model = BiasMonitor(INPUTS, LABELS, every=2, split="train"), network()
+    train(model, whole, 5)
     whole.save(tmp_path / "record.json")
-    assert half.load(tmp_path / "record.json") is half and half.steps == whole.steps
+    half = BiasMonitor.load(tmp_path / "record.json", INPUTS, LABELS)
     assert half.frame.equals(whole.frame)
-    with pytest.raises(ParameterError, match=r"its split is 'test', this one's 'train'"):
-        BiasMonitor(INPUTS, split="train").load(tmp_path / "record.json")
+    assert (half.steps, half.every, half.split) == (whole.steps, 2, "train")
+    assert half.evaluate(model) == whole.evaluate(model)
+    bare = BiasMonitor.load(tmp_path / "record.json")
+    assert bare.frame.equals(whole.frame)
+    with pytest.raises(ParameterError, match=r"inputs: not loaded; pass them, BiasMonitor\.load\(path, inputs"):
+        bare.evaluate(model)
     with pytest.raises(ParameterError, match="cannot be read"):
-        half.load(tmp_path / "none.json")
+        BiasMonitor.load(tmp_path / "none.json")
+    (tmp_path / "part.json").write_text('{"kind": "BiasMonitor", "steps": 3}')
+    with pytest.raises(ParameterError, match="is no monitor of this version"):
+        BiasMonitor.load(tmp_path / "part.json")
 
 
 @pytest.mark.parametrize("labels", [None, LABELS], ids=["no labels", "labels"])

@@ -1,6 +1,6 @@
 """Results written and read back, and every file that is none."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from igbrepro.ensembles import EnsembleResult, Measure, gaussian_inputs, simulat
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
-from igbrepro.theory import Activation, MaxPool
+from igbrepro.theory import TANH, Activation, MaxPool
 
 OWN = Activation("square", lambda x: x**2, lambda x: 2 * x)
 SPECS = {
@@ -64,6 +64,29 @@ def test_an_activation_of_ones_own_is_given_again(tmp_path):
     other = Activation("cube", OWN, OWN)
     with pytest.raises(ParameterError, match=r"activation='cube': the networks of .* have 'square'"):
         EnsembleResult.load(path, activation=other)
+
+
+def test_another_function_of_the_same_name_is_refused(tmp_path):
+    result = ensemble(SPECS["plain"])
+    object.__setattr__(result, "spec", MLPSpec(Activation("tanh", OWN, OWN), 2, 8, input_shape=(6,)))
+    path = result.save(tmp_path / "own.npz")
+    with pytest.raises(ParameterError, match=r"activation='tanh': another function than that of .*own\.npz"):
+        EnsembleResult.load(path, activation=TANH)
+    assert EnsembleResult.load(path, activation=Activation("tanh", OWN, OWN)).spec.activation.name == "tanh"
+
+
+def test_a_pool_comes_back_as_that_of_its_module(tmp_path):
+    path = ensemble(SPECS["pooled residual"]).save(tmp_path / "pooled.npz")
+    alike = type("MaxPool", (MaxPool,), {})
+    assert type(EnsembleResult.load(path).spec.pool) is MaxPool
+    result = ensemble(SPECS["pooled residual"])
+    object.__setattr__(result, "spec", replace(result.spec, pool=alike(2)))
+    assert type(EnsembleResult.load(result.save(tmp_path / "alike.npz")).spec.pool) is alike
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(ParameterError, match=r"some\.npz': cannot be written"):
+        ensemble(SPECS["plain"]).save(tmp_path / "missing" / "some.npz")
 
 
 def test_files_that_are_none_are_refused_in_words(tmp_path):

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from igbrepro import data, training
-from igbrepro.errors import DataMissing, ParameterError
+from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
 from igbrepro.theory import ERF, Activation, MaxPool
@@ -410,8 +410,22 @@ def test_a_file_that_is_none_of_ours_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     for kind in (training.History, training.Histories):
-        with pytest.raises(DataMissing, match=r"run\.npz: not a file that save\(\) made"):
+        said = "no such file" if content is None else r"not a file that save\(\) made"
+        with pytest.raises(ParameterError, match=rf"run\.npz': {said}"):
             kind.load(path)
+
+
+def test_a_history_and_histories_are_not_taken_for_each_other(tmp_path):
+    history = train(eval_points=[10])
+    history.save(tmp_path / "one.npz")
+    training.Histories(history.frame, history.frame).save(tmp_path / "many.npz")
+    for kind, name in ((training.History, "many"), (training.Histories, "one")):
+        with pytest.raises(ParameterError, match=rf"{name}\.npz': not a file that save\(\) made"):
+            kind.load(tmp_path / f"{name}.npz")
+    (tmp_path / "file").write_text("")
+    for one in (history, training.Histories(history.frame, history.frame)):
+        with pytest.raises(ParameterError, match="cannot be written"):
+            one.save(tmp_path / "file" / "run.npz")
 
 
 # Several runs
