@@ -23,7 +23,7 @@ class Measure:
     """What is read out of every network of an ensemble, beside the statistics of its layers.
 
     n_heads: independent heads of spec.n_classes nodes on each body. The last layer has max(width, n_heads * n_classes)
-        nodes of the law of the logits, of which the heads are the first.
+        nodes of the law of the logits (with a pool, the next multiple of its k), of which the heads are the first.
     heads_at_every_layer: read heads out of each layer too, from groups of its own nodes.
     keep_layers: layers (0..depth) of which a Snapshot is kept, with the pre-activations of `keep_nodes` nodes.
     quantile_levels: of the correlations c_ab over pairs of inputs.
@@ -59,7 +59,8 @@ class Measure:
 
     def nodes(self, spec: MLPSpec) -> list[int]:
         """How many nodes are drawn in each layer, depth + 1 numbers."""
-        return [spec.width] * spec.depth + [max(spec.width, self.n_heads * spec.n_classes)]
+        last, k = max(spec.width, self.n_heads * spec.n_classes), 1 if spec.pool is None else spec.pool.k
+        return [spec.width] * spec.depth + [-(-last // k) * k]  # whole windows of the pool
 
     def head_layers(self, spec: MLPSpec) -> list[int]:
         """The layers that heads are read out of."""

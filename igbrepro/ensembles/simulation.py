@@ -49,13 +49,15 @@ def simulate(
     progress: a bar on stderr; None shows it on a terminal only.
 
     Returns an EnsembleResult (NumPy). Ctrl-C says how many networks were done.
-    Raises ParameterError for a spec that is no MLPSpec, sizes out of range, and inputs that are too few, misshapen or
-    not finite.
+    Raises ParameterError for a spec that is no MLPSpec, an init that is no InitSpec, sizes out of range, and inputs
+    that are too few, misshapen or not finite.
     """
     if not isinstance(spec, MLPSpec):
         raise ParameterError(
             f"spec={spec!r}: need an MLPSpec, whose layers the samplers draw; head_ensemble takes networks of any kind."
         )
+    if not isinstance(init, InitSpec):
+        raise ParameterError(f"init={init!r}: need an InitSpec(sigma_w2, sigma_b2), whose law the samplers draw.")
     whole("n_networks", n_networks, 1)
     whole("seed", seed, 0)
     measure.check_room(spec)

@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from igbrepro.checks import finite
 from igbrepro.ensembles import EnsembleResult
+from igbrepro.errors import ParameterError
 from igbrepro.figures.style import PHASE_COLORS, PHASE_MARKERS, panels, phase_legend, phase_map, theory_and_points
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
@@ -56,7 +58,13 @@ def phase_plane(
     size: int = 120,
     pool: Pool | None = None,
 ) -> None:
-    """The phases over the rectangle of the ranges sigma_w2 and sigma_b2, `size` points a side, with their lines."""
+    """The phases over the rectangle of the ranges sigma_w2 and sigma_b2, `size` points a side, with their lines.
+
+    Raises ParameterError for a range that is no pair (low, high).
+    """
+    for name, ends in (("sigma_w2", sigma_w2), ("sigma_b2", sigma_b2)):
+        if np.shape(ends) != (2,) or not finite(name, ends, 0)[0] < finite(name, ends, 0)[1]:
+            raise ParameterError(f"{name}={ends!r}: need a range (low, high), low below high.")
     (low_w, high_w), (low_b, high_b) = sigma_w2, sigma_b2
     w2, b2 = np.linspace(low_w, high_w, size), np.linspace(low_b, high_b, size)
     phase_map(ax, w2, b2, phase_grid(activation, w2, b2, pool=pool).phase)

@@ -14,6 +14,15 @@ Init: TypeAlias = InitSpec | Design | str
 SCHEMES = ("default", "he", "xavier")
 TRACED = ("edge-of-chaos", "orthogonal", "lsuv")  # those that run the model to see what feeds its layers
 
+# What other libraries call them, for the error that names the close match.
+ALIASES = {
+    "kaiming": "he",
+    "kaiming-normal": "he",
+    "glorot": "xavier",
+    "glorot-normal": "xavier",
+    "eoc": "edge-of-chaos",
+}
+
 
 def check_init(init: Init, name: str = "init") -> InitSpec | str:
     """The initialisation meant by `init`: an InitSpec (also of a Design), or one of the names TRACED and SCHEMES.
@@ -25,7 +34,11 @@ def check_init(init: Init, name: str = "init") -> InitSpec | str:
     known = TRACED + SCHEMES
     if isinstance(init, InitSpec) or (isinstance(init, str) and init in known):
         return init
-    close = get_close_matches(init, known, 1) if isinstance(init, str) else []
+    close = []
+    if isinstance(init, str):
+        spelt = init.strip().lower().replace("_", "-").replace(" ", "-")
+        said = {one: one for one in known} | ALIASES
+        close = [said[one] for one in get_close_matches(spelt, said, 1)]
     meant = f" Did you mean {close[0]!r}?" if close else ""
     raise ParameterError(
         f"{name}={init!r}: need an InitSpec(sigma_w2, sigma_b2), what theory.design gives, or one of "

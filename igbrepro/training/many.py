@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -77,6 +77,13 @@ def train_many(
     Raises as `train` does. Where an interruption or an error ends it early, the Histories of the runs that were done by
     then are the attribute `finished` of what is raised.
     """
+    if not isinstance(seeds, Iterable):
+        raise ParameterError(f"seeds={seeds!r}: need a list of seeds, [{seeds!r}] or range({seeds!r}).")
+    if not isinstance(networks, Mapping):
+        raise ParameterError(f'networks={networks!r}: need a mapping such as {{"edge": (spec, init)}}.')
+    for name, pair in networks.items():
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            raise ParameterError(f"networks[{name!r}]={pair!r}: need a pair, (spec, init).")
     seeds, networks = tuple(seeds), dict(networks)
     for name, value in (("stack", stack), ("workers", workers)):
         if value is not None:

@@ -98,8 +98,10 @@ class TrainSettings:
             whole(name, getattr(self, name), least)
         for name, what in {"lr": "learning rate", "momentum": "number", "weight_decay": "number"}.items():
             value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
                 raise ParameterError(f"{name}={value!r}: need a finite {what}, 0 or more.")
+        if self.momentum >= 1:
+            raise ParameterError(f"momentum={self.momentum!r}: need a number below 1, or steps add up without end.")
         for name, known in {"optimizer": OPTIMIZERS, "precision": PRECISIONS}.items():
             if getattr(self, name) not in known:
                 raise ParameterError(f"{name}={getattr(self, name)!r}: choose from {', '.join(known)}.")
@@ -107,6 +109,8 @@ class TrainSettings:
             raise ParameterError(f"momentum={self.momentum!r}: only optimizer='sgd' has one; leave it at 0.")
         if not isinstance(self.labels, str) and not callable(self.labels):
             object.__setattr__(self, "labels", tuple(np.asarray(self.labels).ravel().tolist()))
+        if self.eval_points is not None and not isinstance(self.eval_points, Iterable):
+            raise ParameterError(f"eval_points={self.eval_points!r}: need a list of steps, [{self.eval_points!r}].")
         given = () if self.eval_points is None else tuple(self.eval_points)
         points = log_steps(self.steps) if self.eval_points is None else sorted({0, self.steps, *given})
         if points[0] < 0 or points[-1] > self.steps or any(int(point) != point for point in points):
@@ -120,11 +124,20 @@ class TrainSettings:
 
     def n_classes(self, dataset: Dataset) -> int:
         """Classes of the task that these settings make of a dataset; raises ParameterError where they do not fit."""
+        if not isinstance(dataset, Dataset):
+            raise ParameterError(
+                f"dataset: need a Dataset, not {type(dataset).__name__}; data.load(name) gives one, and Dataset(...) "
+                "makes one of your arrays."
+            )
         dataset.check(batch_size=("batch", self.batch_size))
         return int(dataset.relabelling(self.labels).max()) + 1
 
     def fit(self, spec: Spec, dataset: Dataset) -> None:
         """Raise ParameterError where network, data and settings do not go together."""
+        if isinstance(spec, type) or not isinstance(spec, Spec):
+            raise ParameterError(
+                f"spec={spec!r}: need the description of a network, such as an MLPSpec; train_module takes modules."
+            )
         n_classes = self.n_classes(dataset)
         if spec.n_classes != n_classes:
             labels = self.labels if isinstance(self.labels, str) else "of your own"

@@ -9,7 +9,7 @@ from igbrepro.ensembles import Measure, Sampling, gaussian_inputs, layer_statist
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec
-from igbrepro.theory import MeanField
+from igbrepro.theory import MaxPool, MeanField
 
 ONE_HEAD = Measure(n_heads=1)
 
@@ -424,3 +424,15 @@ def test_unknown_statistic_is_named(name):
         run(1).summary(name)
     with pytest.raises(ParameterError, match="quantiles"):
         run(1).summary("q", quantiles=[2])
+
+
+def test_heads_with_more_nodes_than_a_pooled_layer():
+    spec = MLPSpec("relu", 3, 9, input_shape=(16,), pool=MaxPool(3))
+    result = simulate(spec, InitSpec(1.0), gaussian_inputs(5, 16, 0), n_networks=2, seed=0)
+    assert result.class_fractions.shape == (2, 100, 2) and np.isfinite(result.q).all()
+
+
+@pytest.mark.parametrize("init", ["he", (1.5, 0.1)])
+def test_an_init_without_a_law_is_refused(init):
+    with pytest.raises(ParameterError, match=r"init=.*need an InitSpec"):
+        simulate(net("relu", 2, 8), init, gaussian_inputs(5, 16, 0), n_networks=2, seed=0)

@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from igbrepro.ensembles import Measure, gaussian_inputs, simulate
+from igbrepro.errors import ParameterError
 from igbrepro.figures import PHASE_COLORS, plot_phase_diagram
 from igbrepro.figures import phases as phase_figures
 from igbrepro.initialization import InitSpec
@@ -88,3 +89,10 @@ def test_a_phase_diagram_of_an_activation_of_ones_own(ax):
     assert {"ordered, deep prejudice", "edge of chaos", "neutrality line"} <= names
     edge = next(line for line in ax.lines if line.get_label() == "edge of chaos")
     assert edge.get_xdata()[0] == pytest.approx(1, rel=1e-9)  # slope 1 at zero
+
+
+@pytest.mark.parametrize("ends", [(1, 2, 3), 2, (3, 1), "ab"])
+def test_a_range_that_is_none_is_refused(ends):
+    with pytest.raises(ParameterError, match=r"sigma_w2=.*need a range"):
+        plot_phase_diagram("relu", ends)
+    plt.close("all")

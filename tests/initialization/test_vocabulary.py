@@ -87,6 +87,10 @@ def test_lsuv_in_training_has_unit_variance_on_the_data():
     ("init", "words"),
     [
         ("edge-of-caos", "init='edge-of-caos'.*edge-of-chaos, orthogonal, lsuv.*Did you mean 'edge-of-chaos'"),
+        ("He", "Did you mean 'he'"),
+        ("kaiming", "Did you mean 'he'"),
+        ("glorot", "Did you mean 'xavier'"),
+        ("LSUV", "Did you mean 'lsuv'"),
         (1.5, r"init=1\.5: need an InitSpec"),
         (np.ones(2), "need an InitSpec"),
     ],

@@ -57,3 +57,7 @@ def test_plain_relu_at_the_edge_adds_the_same_in_each_layer():
     np.testing.assert_allclose(added, 2 / 100 * np.arange(5, -1, -1))
     with pytest.raises(ParameterError, match="homogeneous"):
         aligned_slope(get_activation("tanh"))
+
+
+def test_an_aligned_slope_takes_a_name():
+    assert aligned_slope("relu", MaxPool(3)) == aligned_slope(get_activation("relu"), MaxPool(3))

@@ -372,6 +372,32 @@ def test_no_function_takes_more_than_eight_parameters_besides_named_settings():
     assert set(settings.Options.__annotations__) == set(settings.SETTINGS + settings.CONDUCT)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lr": True}, "lr=True: need a finite learning rate"),
+        ({"momentum": 1, "optimizer": "sgd"}, "momentum=1: need a number below 1"),
+        ({"eval_points": 2}, r"eval_points=2: need a list of steps, \[2\]"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(changes, words):
+    with pytest.raises(ParameterError, match=words):
+        train(**changes)
+
+
+def test_what_is_no_network_and_what_are_no_data_are_refused():
+    with pytest.raises(ParameterError, match="dataset: need a Dataset, not tuple"):
+        training.train(SPEC, INIT, (torch.zeros(9, 20), torch.zeros(9)), **SETTINGS)
+    with pytest.raises(ParameterError, match="dataset: need a Dataset, not tuple"):
+        training.train_module(module(), (torch.zeros(9, 20), torch.zeros(9)), **SETTINGS)
+    with pytest.raises(ParameterError, match=r"spec=.*need the description of a network"):
+        training.train(nn.Linear(20, 2), INIT, DATASET, **SETTINGS)
+    with pytest.raises(ParameterError, match=r"seeds=3: need a list of seeds, \[3\]"):
+        training.train_many({"a": (SPEC, INIT)}, DATASET, seeds=3, **ONE, **SETTINGS)
+    with pytest.raises(ParameterError, match=r"networks\['a'\]=MLPSpec.*need a pair"):
+        training.train_many({"a": SPEC}, DATASET, seeds=[3], **ONE, **SETTINGS)
+
+
 # Files
 
 

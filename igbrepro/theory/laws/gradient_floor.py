@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from igbrepro.errors import ParameterError
-from igbrepro.theory.activations import Activation
+from igbrepro.theory.activations import Activation, get_activation
 from igbrepro.theory.pools.pool import Pool, check_pool
 from igbrepro.theory.quadrature import expectation
 
 
-def aligned_slope(activation: Activation, pool: Pool | None = None) -> float:
+def aligned_slope(activation: Activation | str, pool: Pool | None = None) -> float:
     """E[g^2 |grad g|^2] / E[g^2] of a homogeneous activation with or without a pool of its nodes; 1 for ReLU.
 
     |grad g|^2 is the plain sum of (d_i g)^2 over the nodes, whatever their correlation.
     Raises ParameterError for other activations, and for a pool of whose aligned slope nothing is known.
     """
+    activation = get_activation(activation)
     if not activation.homogeneous:
         raise ParameterError(f"activation={activation.name!r}: need a homogeneous one, such as relu.")
     pool = check_pool(pool)
