@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_key, record_path
 from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
-from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, time_needed
+from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside, time_needed
 
 PRESET = config.get("preset", "laptop")
 OUT = Path(config.get("out", f"build/{PRESET}")).as_posix()
@@ -34,10 +34,9 @@ BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() an
 PACKAGE = sorted(map(str, Path(workflow.basedir, "igbrepro").rglob("*.py")))  # its docstrings are the API pages
 
 
-def set_aside(record):
-    """The earlier versions of a record, damaged or of fall-back data, with the one that is due to join them."""
-    kept = sorted(str(path) for path in Path(record).parent.glob(f"{Path(record).name}.*"))
-    return kept + [f"{record}.{len(kept) + 1}"] if Path(record) in AGAIN else kept
+def made(record):
+    """How often this record was set aside, with the time that is due: stays the same once it is made again."""
+    return f"set aside {len(list(Path(record).parent.glob(f'{Path(record).name}.*'))) + (Path(record) in AGAIN)} times"
 
 
 def name(wildcards):
@@ -46,17 +45,14 @@ def name(wildcards):
 
 wildcard_constraints:
     number=r"\d+",
-    nth=r"\d+",
     stem="|".join(re.escape(chapter.partition("_")[2]) for chapter in ENTRIES),
 
 
 onstart:
     for step in ("register", "pages", "html"):
         Path(OUT, "log", f"{step}.txt").unlink(missing_ok=True)
-    for record in sorted(AGAIN):
-        kept = Path(set_aside(record)[-1]).name
-        words = f"Warning: the record {record} is damaged or of fall-back data; it is kept as {kept} and made again."
-        print(words, file=sys.stderr, flush=True)
+    for line in set_aside(AGAIN):
+        print(line, file=sys.stderr, flush=True)
     print(time_needed(PRESET, ENTRIES, workflow.resource_settings.cores), flush=True)
 
 
@@ -95,7 +91,6 @@ rule executed:
 rule notebook:
     input:
         lambda wildcards: [str(path) for path in notebook_inputs(name(wildcards), NOTEBOOKS)],
-        lambda wildcards: set_aside(record_path(notebook_path(name(wildcards), EXECUTED))),
     output:
         notebook=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.ipynb",
         record=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.record.json",
@@ -108,20 +103,10 @@ rule notebook:
         parameters=lambda wildcards: parameters_key(ENTRIES[name(wildcards)]),
         code=lambda wildcards: code_digest(name(wildcards), NOTEBOOKS),
         claims=lambda wildcards: needs_digest(name(wildcards), NOTEBOOKS),
+        again=lambda wildcards: made(record_path(notebook_path(name(wildcards), EXECUTED))),
         versions=[version(package) for package in ("numpy", "scipy", "torch")],
     shell:
         "{IGBREPRO} run ch{wildcards.number}_{wildcards.stem} --preset {PRESET} --notebooks {NOTEBOOKS} --out {EXECUTED} --log {log}"
-
-
-rule aside:
-    output:
-        f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.record.json.{{nth}}",
-    message:
-        "set aside the record of ch{wildcards.number}_{wildcards.stem}"
-    params:
-        record=lambda wildcards: str(record_path(notebook_path(name(wildcards), EXECUTED))),
-    shell:
-        "mv {params.record:q} {output:q}"
 
 
 rule register:

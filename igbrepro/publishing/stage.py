@@ -58,6 +58,16 @@ def records_to_remake(folder: Path | str) -> list[Path]:
     return sorted(found)
 
 
+def set_aside(records: Iterable[Path]) -> list[str]:
+    """Rename these records, to be made again, to *.record.json.1, .2, ...; returns a line about each."""
+    lines = []
+    for path in sorted(records):
+        number = 1 + len(list(path.parent.glob(f"{path.name}.*")))
+        kept = path.replace(path.with_name(f"{path.name}.{number}"))
+        lines.append(f"Warning: the record {path} is damaged or of fall-back data; kept as {kept.name} and made again.")
+    return lines
+
+
 def repository_url(folder: Path | str = ROOT, environ: Mapping[str, str] = os.environ) -> str | None:
     """Address of the repository on GitHub, from GITHUB_REPOSITORY or the remote `origin`; None where there is none."""
     if environ.get("GITHUB_REPOSITORY"):

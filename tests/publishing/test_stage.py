@@ -54,9 +54,13 @@ def test_a_record_that_cannot_be_read_is_made_again(tmp_path, text):
     good, damaged = write_record(tmp_path, "ch01_a"), write_record(tmp_path, "ch02_b")
     damaged.write_text(text, encoding="latin-1")
     assert staging.records_to_remake(tmp_path) == [damaged]
-    damaged.unlink()
-    damaged.mkdir()
-    assert staging.records_to_remake(tmp_path) == [damaged] and good.exists()
+    (line,) = staging.set_aside([damaged])
+    assert str(damaged) in line and "made again" in line
+    assert good.exists() and not damaged.exists()
+    assert damaged.with_name("b.record.json.1").read_text(encoding="latin-1") == text
+    assert staging.records_to_remake(tmp_path) == []
+    damaged.mkdir()  # a folder of that name
+    assert staging.records_to_remake(tmp_path) == [damaged]
 
 
 @pytest.mark.parametrize(
