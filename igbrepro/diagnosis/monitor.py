@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from igbrepro.diagnosis import files
 from igbrepro.errors import ParameterError
 from igbrepro.figures import panels
-from igbrepro.probes import fresh_norms, signal, undisturbed
+from igbrepro.probes import fresh_norms, logits_of, signal, undisturbed
 from igbrepro.training import metrics
 
 _SHOWN = {
@@ -44,8 +44,8 @@ class BiasMonitor:
         Trainer(callbacks=[monitor]).fit(module)    # 3. Lightning, of whose protocol it has all that is needed
         monitor.frame
 
-    inputs: (n, ...), n >= 2, as model(inputs) takes them to give logits (n, n_classes) or an object with an
-        attribute `logits`; copied.  labels: (n,) class numbers.
+    inputs: (n, ...), n >= 2, as model(inputs) takes them to give logits (n, n_classes) or what else
+        `diagnose` takes for logits; copied.  labels: (n,) class numbers.
     every: "log" for the steps 0, 1, 2, 3, 4, 6, 8, 11, 16, ... (two a doubling), or a whole number of steps.  Step 0
         and the last step are looked at in any case (by hand: where you say so).
     split: what the frame calls these inputs; "test" is what `milestones` and `plotting` read.
@@ -286,7 +286,7 @@ def _logits(model: nn.Module, inputs: Tensor, of_inputs: bool) -> Tensor:
     floats = inputs.is_floating_point() and first.is_floating_point()  # and no token numbers
     with undisturbed(model, model if of_inputs else fresh_norms(model)):
         out = model(inputs.to(first.device, first.dtype if floats else inputs.dtype))
-    logits = getattr(out, "logits", out)
+    logits = logits_of(out)
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(inputs) or logits.shape[1] < 2:
         raise ParameterError(f"model: gives {shape} for {len(inputs)} inputs; need logits (n, n_classes), 2 or more.")

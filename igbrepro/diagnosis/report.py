@@ -26,7 +26,7 @@ from igbrepro.diagnosis.advice import DEPTH_SCALES, LeftOut, advise
 from igbrepro.errors import ParameterError
 from igbrepro.figures import PHASE_COLORS, panels
 from igbrepro.initialization import edge_of_chaos, residual_factors
-from igbrepro.probes import Node, Trace, batch_of, norms_by_batch, signal, trace, undisturbed
+from igbrepro.probes import Node, Trace, batch_of, logits_of, norms_by_batch, signal, trace, undisturbed
 from igbrepro.theory import Phase
 
 BATCH_NORM_GROWTH = math.log(math.pi / (math.pi - 1))  # of squared gradients, a normalised ReLU layer; Yang et al. 2019
@@ -161,7 +161,8 @@ def diagnose(
 ) -> Diagnosis:
     """Signals, gradients and the starting bias of a classifier, stage by stage, with a verdict and advice.
 
-    model: maps inputs (n, ...) to logits (n, n_classes); an object with an attribute `logits` will do.
+    model: maps inputs (n, ...) to logits (n, n_classes); an object or dictionary with `logits`, or a tuple whose
+        first is the logits, will do.
     inputs: n >= 2 of them, on the model's device or not.  labels: (n,) class numbers, or None.
     The model runs in eval mode, whatever its own; batch normalisation uses the statistics of the inputs as long as it
     has seen no batch, or if the model is in training mode, and its running statistics otherwise.  The model, its
@@ -194,7 +195,7 @@ def diagnose(
 
 
 def _logits(output: Any, n: int) -> Tensor:
-    logits = getattr(output, "logits", output)
+    logits = logits_of(output)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n or logits.shape[1] < 2:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ParameterError(f"model: its output is {shape}; need logits ({n}, n_classes), n_classes >= 2.")

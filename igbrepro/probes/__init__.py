@@ -2,7 +2,15 @@
 
 from igbrepro.probes.head import features, head_of, last_layer
 from igbrepro.probes.layers import layer_table, signal
-from igbrepro.probes.modes import batch_of, batch_statistics, evaluating, fresh_norms, norms_by_batch, undisturbed
+from igbrepro.probes.modes import (
+    batch_of,
+    batch_statistics,
+    evaluating,
+    fresh_norms,
+    logits_of,
+    norms_by_batch,
+    undisturbed,
+)
 from igbrepro.probes.recording import Call, recording
 from igbrepro.probes.tracing import WEIGHTED, Elementwise, Feed, Node, Trace, carrier, trace
 
@@ -22,6 +30,7 @@ __all__ = [
     "head_of",
     "last_layer",
     "layer_table",
+    "logits_of",
     "norms_by_batch",
     "recording",
     "signal",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from igbrepro.errors import ParameterError
-from igbrepro.probes.modes import batch_of, norms_by_batch, undisturbed
+from igbrepro.probes.modes import batch_of, logits_of, norms_by_batch, undisturbed
 from igbrepro.probes.recording import recording
 from igbrepro.probes.tracing import WEIGHTED, Trace, trace
 
@@ -70,7 +70,7 @@ def features(model: nn.Module, inputs: ArrayLike | Tensor) -> tuple[Tensor, floa
     if rows.shape[1] > 1:
         weight, bias = head.get_parameter("weight"), dict(head.named_parameters()).get("bias")
         logits = F.linear(body, weight.flatten(1), bias)
-        given = getattr(output, "logits", output)
+        given = logits_of(output)
         if not (
             isinstance(given, Tensor) and given.shape == logits.shape and torch.allclose(given, logits, 1e-3, 1e-4)
         ):

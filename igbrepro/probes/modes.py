@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from igbrepro.errors import ParameterError
+
+
+def logits_of(output: Any) -> Any:
+    """What a model gives, or its logits: the attribute or the key `logits`, or the first of a tuple, if a tensor."""
+    if isinstance(output, Mapping) and "logits" in output:
+        return output["logits"]
+    found = getattr(output, "logits", output)
+    return found[0] if isinstance(found, tuple) and found and isinstance(found[0], Tensor) else found
 
 
 def batch_of(inputs: ArrayLike | Tensor, model: nn.Module, name: str = "inputs") -> Tensor:

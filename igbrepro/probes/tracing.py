@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 from torch.utils.weak import WeakIdKeyDictionary
 
-from igbrepro.probes.modes import _slow_attention
+from igbrepro.probes.modes import _slow_attention, logits_of
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
 _APPLY = {F.linear, F.conv1d, F.conv2d, F.conv3d, F.multi_head_attention_forward}
@@ -195,7 +195,7 @@ def trace(
     node.feeds = (Feed(node),)
     with _slow_attention(), tracer.naming(), tracer:
         output = model(inputs)
-    logits = getattr(output, "logits", output)
+    logits = logits_of(output)
     return Trace(tracer.order, tracer.nodes.get(logits) if isinstance(logits, Tensor) else None), output
 
 

@@ -1,9 +1,12 @@
 """One finder of the last layer: by what runs and reaches the output, never by the order of registration."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
+from igbrepro.diagnosis import BiasMonitor, diagnose
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec, center_head_
 from igbrepro.networks import ResNetSpec, ViTSpec, build
@@ -133,3 +136,32 @@ def own_head():
 def test_models_without_one_row_of_features_are_refused(model, inputs, words):
     with pytest.raises(ParameterError, match=words):
         features(model, inputs)
+
+
+class Giving(nn.Module):
+    """A classifier whose output holds its logits beside something else."""
+
+    def __init__(self, form) -> None:
+        super().__init__()
+        self.body, self.head, self.form = nn.Linear(5, 4), nn.Linear(4, 3), form
+
+    def forward(self, x):
+        h = torch.tanh(self.body(x))
+        return self.form(self.head(h), h)
+
+
+FORMS = {
+    "dictionary": lambda logits, h: {"hidden": h, "logits": logits},
+    "tuple": lambda logits, h: (logits, h),
+    "object": lambda logits, h: SimpleNamespace(logits=logits, hidden=h),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_logits_are_found_in_outputs_of_any_form(form):
+    model = Giving(form)
+    body, _ = features(model, X)
+    torch.testing.assert_close(body, torch.tanh(model.body(X)))
+    assert last_layer(model, X) == ("head", model.head)
+    assert diagnose(model, X).head["n_classes"] == 3
+    BiasMonitor(X).evaluate(model)
