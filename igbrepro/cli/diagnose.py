@@ -51,6 +51,7 @@ def diagnose(
 
     if figure_path is not None and figure_path.suffix.removeprefix(".") not in FigureCanvasAgg.filetypes:
         raise ParameterError(f"figure={str(figure_path)!r}: need a name that ends in .png, .svg or .pdf.")
+    check_syntax(factory)
     import torch
 
     from igbrepro.data import load
@@ -64,7 +65,7 @@ def diagnose(
         found = diagnose_model(model, inputs, None if unlabelled else subset.labels("test"), seed=seed)
     except IgbreproError:
         raise
-    except Exception as error:  # whatever the model's own code raises
+    except (Exception, SystemExit) as error:  # whatever the model's own code raises
         shape, kind = tuple(inputs.shape[1:]), type(error).__name__
         raise ParameterError(
             f"data={name!r}: the model fails on inputs {shape} ({kind}: {error}); {remedy(model, shape)}."
@@ -107,6 +108,24 @@ def remedy(model: torch.nn.Module, shape: tuple[int, ...]) -> str:
     return "try another --size"
 
 
+def check_syntax(factory: str) -> None:
+    """Compile the Python file of "file.py:factory", if it is one; raises ParameterError where it is not Python.
+
+    It takes no time, unlike the import of torch.
+    """
+    path = Path(factory.rpartition(":")[0])
+    if path.suffix == ".py" and path.is_file():
+        try:
+            compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            raise _misspelt(factory, error) from error
+
+
+def _misspelt(factory: str, error: SyntaxError | ValueError) -> ParameterError:
+    where = f"{error.filename}, line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
+    return ParameterError(f"factory={factory!r}: {where}; mend the file.")
+
+
 def made(factory: str) -> torch.nn.Module:
     """The model that "module:factory" or "file.py:factory" makes; raises ParameterError where there is none."""
     from torch import nn
@@ -122,8 +141,11 @@ def made(factory: str) -> torch.nn.Module:
             f"without arguments ({place(error)}{error})."
         ) from error
     except SyntaxError as error:
+        raise _misspelt(factory, error) from error
+    except SystemExit as error:
         raise ParameterError(
-            f"factory={factory!r}: {error.filename}, line {error.lineno}: {error.msg}; mend the file."
+            f"factory={factory!r}: making the model ends the program ({place(error)}sys.exit, {error.code!r}); "
+            'put what only a script does under `if __name__ == "__main__":`.'
         ) from error
     except Exception as error:  # whatever the file's own code raises
         raise ParameterError(
@@ -149,7 +171,7 @@ def imported(where: str) -> Any:
     return module
 
 
-def place(error: Exception) -> str:
+def place(error: BaseException) -> str:
     """File and line in which an error was raised, where that is the user's, for a message."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__ and f.filename[:1] != "<"]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: " if frames else ""

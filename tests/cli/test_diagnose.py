@@ -1,6 +1,8 @@
 """`igbrepro diagnose`: what it writes, and how it refuses models, data and places."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +32,10 @@ class Picky(nn.Linear):
 
     def forward(self, inputs):
         raise KeyError("mask")
+
+class Leaving(Picky):
+    def forward(self, inputs):
+        raise SystemExit(3)
 """
 
 
@@ -39,6 +45,7 @@ def nets(tmp_path, monkeypatch):
     (tmp_path / "nets.py").write_text(NETS)
     (tmp_path / "typo.py").write_text("def net(:\n    pass\n")
     (tmp_path / "stops.py").write_text("import nets\nraise RuntimeError('needs a licence')\n")
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit('usage: exits DATA')\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -64,6 +71,8 @@ def test_diagnose_prints_the_verdict_and_writes_json_and_figure(igbrepro, nets):
         ("nets.py:raising", "making the model raises RuntimeError (nets.py, line 18: no weights here)"),
         ("typo.py:net", "typo.py, line 1: "),
         ("stops.py:net", "making the model raises RuntimeError (stops.py, line 2: needs a licence)"),
+        ("exits.py:net", "making the model ends the program (exits.py, line 2: sys.exit, 'usage: exits DATA')"),
+        ("nets.py:Leaving", "the model fails on inputs (1, 28, 28) (SystemExit: 3)"),
         ("nets.py:Picky", "the model fails on inputs (1, 28, 28) (KeyError: 'mask')"),
         ("nets.py:small", "takes vectors: try --flat"),
         ("nets.py:coloured", "its first convolution takes 3 channels and these images have 1"),
@@ -93,3 +102,14 @@ def test_diagnose_checks_where_results_go_before_it_works(igbrepro, nets, monkey
 def test_diagnose_checks_the_name_of_the_figure_before_it_works(igbrepro, nets):
     code, _, err = igbrepro("diagnose", "a:b", *DATA, "--figure", "d.xyz")
     assert code == 2 and "need a name that ends in .png, .svg or .pdf" in err
+
+
+def test_a_file_that_is_no_python_is_refused_before_torch_is_there(nets):
+    code = (
+        "import sys; from igbrepro.cli.diagnose import check_syntax; from igbrepro.errors import ParameterError\n"
+        "try: check_syntax('typo.py:net')\n"
+        "except ParameterError as error: print(error)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "typo.py, line 1: " in done.stdout
