@@ -727,7 +727,9 @@ def test_a_crash_while_saving_leaves_the_old_checkpoint(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch, "save", broken_save)
     plan = settings.TrainSettings(5, n_eval=200)
-    run = training_run.Run([training_run.drawn(SPEC, INIT, 0)], DATASET, plan, torch.device("cpu"), SPEC.input_shape)
+    run = training_run.Run(
+        [training_run.drawn(SPEC, INIT, 0, DATASET)], DATASET, plan, torch.device("cpu"), SPEC.input_shape
+    )
     with pytest.raises(OSError, match="disk full"):
         run.save(path)
     assert path.read_bytes() == old
