@@ -299,12 +299,19 @@ def test_what_it_does_not_take(arguments, words):
         BiasMonitor(**({"inputs": INPUTS} | arguments))
 
 
+class Unnamed(nn.Linear):
+    """Gives a dictionary in which nothing is called logits."""
+
+    def forward(self, x):
+        return {"out": super().forward(x)}
+
+
 @pytest.mark.parametrize(
     ("model", "labels", "words"),
     [
         (nn.Linear(6, 1), None, r"model: gives \(40, 1\) for 40 inputs; need logits"),
         (nn.Flatten(0), None, r"model: gives \(240,\)"),
-        (nn.LSTM(6, 3), None, "model: gives tuple for 40 inputs"),
+        (Unnamed(6, 3), None, "model: gives dict for 40 inputs"),
         (nn.Linear(6, 2), LABELS, "labels: the largest is 2, but the model has 2 classes"),
     ],
 )
