@@ -19,7 +19,7 @@ def files(diff: Path) -> list[str]:
     return re.findall(r"^\+\+\+ b/(.+)$", diff.read_text(), re.MULTILINE)
 
 
-def tests_of(diff: Path) -> list[str]:
+def files_of_tests(diff: Path) -> list[str]:
     """The tests that a diff brings, and those here of the modules that it changes."""
     changed = [Path(name) for name in files(diff) if name.startswith("igbrepro/")]
     here = [Path("tests", *path.parts[1:-1], f"test_{path.name}").as_posix() for path in changed]
@@ -74,7 +74,7 @@ def test_a_kind_of_addition_is_one_place_and_its_test(diff):
 @pytest.mark.parametrize("diff", DIFFS, ids=lambda diff: diff.stem)
 def test_a_diff_applies_to_a_copy_and_its_tests_pass_there(diff, copy):
     run(copy, "git", "apply", str(diff))
-    said = run(copy, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests_of(diff))
+    said = run(copy, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files_of_tests(diff))
     assert re.search(r"\d+ passed", said) and "skipped" not in said, said
     changed = [name for name in files(diff) if name.endswith((".py", ".ipynb"))]
     if shutil.which("ruff", path=str(Path(sys.executable).parent)):
