@@ -111,9 +111,12 @@ def compare(benchmark, name, ours, plain, fraction):
 def test_edge_of_chaos_of_100_points(benchmark):
     part = slice(10, 100, 30)
     got, expected, our_time, ratio = compare(
-        benchmark, "edge of chaos",
-        lambda: critical_sigma_w2(TANH, sigma_b2=BIASES), lambda: [plain_edge(b2) for b2 in BIASES[part]], 3 / 100,
-    )  # fmt: skip
+        benchmark,
+        "edge of chaos",
+        lambda: critical_sigma_w2(TANH, sigma_b2=BIASES),
+        lambda: [plain_edge(b2) for b2 in BIASES[part]],
+        3 / 100,
+    )
     np.testing.assert_allclose(got[part], expected, rtol=1e-11)
     assert our_time < 0.1 and ratio > 1000
 
@@ -127,18 +130,24 @@ def test_edge_of_chaos_against_the_same_method_by_quad(benchmark):
 
     part = slice(5, 100, 10)
     got, expected, _, ratio = compare(
-        benchmark, "edge of chaos, same method",
-        lambda: critical_sigma_w2(TANH, sigma_b2=BIASES), lambda: [plain(b2) for b2 in BIASES[part]], 1 / 10,
-    )  # fmt: skip
+        benchmark,
+        "edge of chaos, same method",
+        lambda: critical_sigma_w2(TANH, sigma_b2=BIASES),
+        lambda: [plain(b2) for b2 in BIASES[part]],
+        1 / 10,
+    )
     np.testing.assert_allclose(got[part], expected, rtol=1e-11)
     assert ratio > 10
 
 
 def test_neutrality_line_of_100_points(benchmark):
     got, expected, our_time, ratio = compare(
-        benchmark, "neutrality line",
-        lambda: neutral_sigma_w2(TANH, sigma_b2=BIASES), lambda: plain_neutral(BIASES[50]), 1 / 100,
-    )  # fmt: skip
+        benchmark,
+        "neutrality line",
+        lambda: neutral_sigma_w2(TANH, sigma_b2=BIASES),
+        lambda: plain_neutral(BIASES[50]),
+        1 / 100,
+    )
     assert got[50] == pytest.approx(expected, rel=1e-8)
     assert our_time < 5 and ratio > 100
 
@@ -163,10 +172,12 @@ def test_tanh_trajectory_of_depth_100(benchmark):
 def test_tanh_phase_grid_of_200_by_200(benchmark):
     points = [(40, 30), (90, 30), (190, 120)]  # columns of sigma_w2, rows of sigma_b2
     got, expected, our_time, ratio = compare(
-        benchmark, "tanh phase grid, 200 x 200",
+        benchmark,
+        "tanh phase grid, 200 x 200",
         lambda: phase_grid(TANH, *GRID),
-        lambda: [plain_phase(GRID[0][i], GRID[1][j]) for i, j in points], len(points) / 200**2,
-    )  # fmt: skip
+        lambda: [plain_phase(GRID[0][i], GRID[1][j]) for i, j in points],
+        len(points) / 200**2,
+    )
     assert [got.phase[j, i] for i, j in points] == expected == [Phase.ORDERED, Phase.PREJUDICE, Phase.NEUTRALITY]
     assert our_time < 5 and ratio > 100
 
@@ -179,9 +190,11 @@ def test_relu_trajectory_of_depth_1000_for_10_000_starts(benchmark):
         return np.maximum(x, 0)
 
     got, expected, our_time, ratio = compare(
-        benchmark, "ReLU trajectories, depth 1000, 10,000 starts",
+        benchmark,
+        "ReLU trajectories, depth 1000, 10,000 starts",
         lambda: mf.trajectory(1000, c0=c0),
-        lambda: [plain_step(relu, 2.0, 0.0, 1.0, c)[1] for c in c0[starts]], 4 / 10**7,
-    )  # fmt: skip
+        lambda: [plain_step(relu, 2.0, 0.0, 1.0, c)[1] for c in c0[starts]],
+        4 / 10**7,
+    )
     np.testing.assert_allclose(got.c[1, starts], expected, rtol=1e-6)
     assert our_time < 1 and ratio > 1000
