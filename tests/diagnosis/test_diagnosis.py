@@ -270,7 +270,7 @@ def test_a_repaired_network_that_is_still_ill_is_not_sent_to_the_same_repair():
         (nn.Linear(6, 1), inputs(4, 6), r"its output is \(4, 1\); need logits \(4, n_classes\)"),
         (nn.Linear(6, 3), inputs(1, 6), r"inputs of shape \(1, 6\): need \(n, \.\.\.\) with n >= 2"),
         (nn.ReLU(), inputs(4, 6), "has no parameters"),
-        (nn.LSTM(6, 3), inputs(4, 5, 6), "its output is tuple"),
+        (nn.LSTM(6, 3), inputs(4, 5, 6), r"its output is \(4, 5, 3\); need logits \(4, n_classes\)"),
     ],
 )
 def test_what_cannot_be_diagnosed_is_refused_in_one_sentence(model, x, says):
