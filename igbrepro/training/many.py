@@ -34,12 +34,28 @@ Found = dict[tuple[str, int], tuple[pd.DataFrame, tuple]]  # by name and seed: t
 
 
 @dataclass(frozen=True)
-class Part:
-    """Networks that train side by side: of one description and one plan; name, init and seed of each."""
+class Task:
+    """One network to train: what its tables call it, its description and start, its seed, and the settings."""
 
+    name: str
     spec: Spec
+    init: Init
+    seed: int
     plan: TrainSettings
-    members: list[tuple[str, Init, int]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tasks of one description and plan, whose networks train side by side; checkpoint: the file that keeps them."""
+
+    tasks: tuple[Task, ...]
+    checkpoint: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """The first of its tasks, and how many others there are."""
+        first, others = self.tasks[0], len(self.tasks) - 1
+        return f"{first.name}, seed {first.seed}" + f" + {others}" * bool(others)
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,6 @@ class Shared:
 
     dataset: Dataset
     conduct: Conduct
-    folder: Path | None
 
 
 def train_many(
@@ -91,27 +106,15 @@ def train_many(
     if not networks or not seeds:
         raise ParameterError(f"networks={list(networks)!r}, seeds={seeds!r}: need at least one of each.")
     plans, conduct = by_run(networks, settings, options)
-    groups: dict[tuple[Spec, TrainSettings], list[tuple[str, Init, int]]] = {}
+    tasks = []
     for name, (spec, init) in networks.items():
         plans[name].fit(spec, dataset)
-        plan = plans[name].resolved(dataset)
-        groups.setdefault((spec, plan), []).extend((name, init, seed) for seed in seeds)
-    parts = [
-        Part(spec, plan, members)
-        for (spec, plan), group in groups.items()
-        for members in _even_parts(group, stack or _stack_size(spec))
-    ]
-    if workers is None:
-        portable = all(get_activation(spec.activation).portable for spec, _ in groups)
-        workers = torch.get_num_threads() if conduct.on.type == "cpu" and portable else 1
-    shared = Shared(dataset, conduct, None if checkpoints is None else Path(checkpoints))
+        tasks += [Task(name, spec, init, seed, plans[name].resolved(dataset)) for seed in seeds]
+    parts = in_parts(tasks, stack, checkpoints)
     found: Found = {}
     try:
-        if min(workers, len(parts)) == 1:
-            for part in parts:
-                found |= _train_part(part, shared)
-        else:
-            _side_by_side(parts, shared, min(workers, len(parts)), found)
+        for done in train_parts(parts, dataset, conduct, workers):
+            found |= done
     except BaseException as error:
         keep(error, _histories(networks, seeds, found))
         raise
@@ -120,6 +123,40 @@ def train_many(
         what = f"{name}, seed {seed}: training diverged"
         warnings.warn(f"{what}, its loss at step {diverged_at} is not finite.", stacklevel=2)
     return histories
+
+
+def in_parts(
+    tasks: Iterable[Task], stack: int | None = None, checkpoints: str | os.PathLike | None = None
+) -> list[Part]:
+    """The tasks in stacks, each of one description and one plan; stack, checkpoints: as of `train_many`."""
+    groups: dict[tuple[Spec, TrainSettings], list[Task]] = {}
+    for task in tasks:
+        groups.setdefault((task.spec, task.plan), []).append(task)
+    found = []
+    for (spec, _), group in groups.items():
+        for members in _even_parts(group, stack or _stack_size(spec)):
+            first, others = members[0], len(members) - 1
+            file = f"{first.name}-{first.seed}" + f"+{others}" * bool(others) + ".pt"
+            found.append(Part(tuple(members), None if checkpoints is None else Path(checkpoints) / file))
+    return found
+
+
+def train_parts(
+    parts: Sequence[Part], dataset: Dataset, conduct: Conduct, workers: int | None = None
+) -> Iterator[Found]:
+    """Train these parts, and yield the results of each when it is done; workers: as of `train_many`.
+
+    Where an error or an interruption ends it, those that were done by then are yielded first.
+    """
+    if workers is None:
+        portable = all(get_activation(part.tasks[0].spec.activation).portable for part in parts)
+        workers = torch.get_num_threads() if conduct.on.type == "cpu" and portable else 1
+    shared = Shared(dataset, conduct)
+    if min(workers, len(parts)) <= 1:
+        for part in parts:
+            yield _train_part(part, shared)
+    else:
+        yield from _side_by_side(parts, shared, min(workers, len(parts)))
 
 
 def keep(error: BaseException, finished: Histories) -> None:
@@ -142,16 +179,17 @@ def _histories(networks: Mapping[str, Any], seeds: tuple[int, ...], found: Found
 
 def _train_part(part: Part, shared: Shared) -> Found:
     """Train the networks of one stack."""
-    (name, _, seed), *others = part.members
-    members = [drawn(part.spec, init, seed, shared.dataset) for _, init, seed in part.members]
-    run = Run(members, shared.dataset, part.plan, shared.conduct.on, part.spec.input_shape)
-    file = f"{name}-{seed}+{len(others)}.pt" if others else f"{name}-{seed}.pt"
-    path = None if shared.folder is None else shared.folder / file
-    finish(run, path, shared.conduct, f"{name}, seed {seed}" + f" + {len(others)}" * bool(others))
+    first = part.tasks[0]
+    members = [drawn(task.spec, task.init, task.seed, shared.dataset) for task in part.tasks]
+    run = Run(members, shared.dataset, first.plan, shared.conduct.on, first.spec.input_shape)
+    finish(run, part.checkpoint, shared.conduct, part.title)
     share = run.seconds / len(members)
     return {
-        (name, seed): (frame_of(run, k), (name, seed, run.steps_done(k), share, run.diverged_at[k]))
-        for k, (name, _, seed) in enumerate(part.members)
+        (task.name, task.seed): (
+            frame_of(run, k),
+            (task.name, task.seed, run.steps_done(k), share, run.diverged_at[k]),
+        )
+        for k, task in enumerate(part.tasks)
     }
 
 
@@ -167,38 +205,41 @@ def _work(part: Part) -> Found:
     return _train_part(part, _shared[0])
 
 
-def _side_by_side(parts: list[Part], shared: Shared, workers: int, found: Found) -> None:
-    """Train the parts in processes of their own, each put into `found` when it is done, even if another one fails.
+def _side_by_side(parts: Sequence[Part], shared: Shared, workers: int) -> Iterator[Found]:
+    """Train the parts in processes of their own, and yield each when it is done, even if another one fails.
 
-    An interruption reaches the processes, which save where there is a folder.
+    An interruption reaches the processes, which save where there is a checkpoint.
     """
     context = multiprocessing.get_context("spawn")
     progress = shared.conduct.progress
     quiet = replace(shared, conduct=replace(shared.conduct, progress=False, threads=None))
     bar = tqdm(total=len(parts), unit="run", desc="training", disable=None if progress is None else not progress)
     with bar, ProcessPoolExecutor(workers, context, _start_worker, (quiet,)) as pool:
-        futures = [pool.submit(_work, part) for part in parts]
+        waiting = {pool.submit(_work, part) for part in parts}
         try:
-            for future in as_completed(futures):
-                found |= future.result()
+            for future in as_completed(set(waiting)):
+                done = future.result()
+                waiting.discard(future)
                 bar.update()
-        except KeyboardInterrupt:
+                yield done
+        except BaseException as error:
             pool.shutdown(cancel_futures=True)
-            resume = f"the same call goes on with its checkpoints in {shared.folder}" if shared.folder else ""
-            what = f"training stopped after {bar.n} of {len(parts)} runs"
-            raise KeyboardInterrupt(f"{what}: {resume or 'nothing was saved'}.") from None
-        except BrokenProcessPool as error:
-            raise ParameterError(
-                f"workers={workers}: a worker process ended before its time. Workers run a script's own file again, so "
-                'put the call under `if __name__ == "__main__":`; or take workers=1.'
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        finally:
-            for future in futures:
+            if isinstance(error, GeneratorExit):
+                raise
+            for future in waiting:
                 if future.done() and not future.cancelled() and future.exception() is None:
-                    found |= future.result()
+                    yield future.result()
+            if isinstance(error, KeyboardInterrupt):
+                folder = parts[0].checkpoint and parts[0].checkpoint.parent
+                resume = f"the same call goes on with its checkpoints in {folder}" if folder else ""
+                what = f"training stopped after {bar.n} of {len(parts)} runs"
+                raise KeyboardInterrupt(f"{what}: {resume or 'nothing was saved'}.") from None
+            if isinstance(error, BrokenProcessPool):
+                raise ParameterError(
+                    f"workers={workers}: a worker process ended before its time. Workers run a script's own file "
+                    'again, so put the call under `if __name__ == "__main__":`; or take workers=1.'
+                ) from error
+            raise
 
 
 def _stack_size(spec: Spec) -> int:

@@ -1,4 +1,4 @@
-"""The settings of a training, typed and checked, and how they may be given by name."""
+"""The settings of a training, typed and checked, and how they may be given by name (no torch until one runs)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Real
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
-import torch
 
 from igbrepro.checks import whole
 from igbrepro.data import Dataset, Labels
 from igbrepro.errors import ParameterError, some
 from igbrepro.networks import Spec
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS = ("adam", "sgd")
@@ -184,6 +186,8 @@ class Conduct:
 
 
 def _device(device: str | torch.device | None) -> torch.device:
+    import torch
+
     if device is None:
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:

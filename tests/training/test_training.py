@@ -557,6 +557,9 @@ def test_a_worker_that_dies_is_told_in_words(monkeypatch):
             future.set_exception(BrokenProcessPool("terminated abruptly"))
             return future
 
+        def shutdown(self, **_):
+            pass
+
     monkeypatch.setattr(side_by_side, "ProcessPoolExecutor", Dead)
     with pytest.raises(ParameterError, match=r'workers=2: a worker process ended.*__name__ == "__main__".*workers=1'):
         training.train_many(NETWORKS, DATASET, seeds=[0], workers=2, **SETTINGS)
@@ -565,10 +568,9 @@ def test_a_worker_that_dies_is_told_in_words(monkeypatch):
 def test_processes_are_as_many_as_threads_but_for_activations_of_ones_own(monkeypatch):
     asked = []
 
-    def in_turn(parts, shared, workers, found):
+    def in_turn(parts, shared, workers):
         asked.append(workers)
-        for part in parts:
-            found |= side_by_side._train_part(part, shared)
+        return (side_by_side._train_part(part, shared) for part in parts)
 
     monkeypatch.setattr(side_by_side, "_side_by_side", in_turn)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
@@ -599,7 +601,7 @@ def test_the_runs_done_before_one_fails_are_kept(monkeypatch, workers):
     real = side_by_side._train_part
 
     def fail(part, shared):
-        if part.members[0][0] == "relu":
+        if part.tasks[0].name == "relu":
             raise RuntimeError("out of memory")
         return real(part, shared)
 
