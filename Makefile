@@ -1,6 +1,6 @@
 # make book | test | notebook | serve | clean | help.   VENV=path reuses an environment, also one made by another clone.
 VENV   ?= .venv
-PRESET ?= laptop
+PRESET ?= study
 PORT   ?= 8000
 # The package runs on newer Pythons too; the workflow engine, which this environment holds, has no wheels for them yet.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -18,7 +18,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: book test notebook serve clean help environment
 
-book: $(STAMP)  ## execute the notebooks and build the book (PRESET=smoke, laptop or paper)
+book: $(STAMP)  ## execute the notebooks and build the book (PRESET=smoke, laptop, study or paper)
 	@$(BIN)/snakemake --cores all --config preset=$(PRESET)
 	@echo "The book is $(SITE)/index.html; make serve shows it with its search."
 

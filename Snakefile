@@ -1,7 +1,8 @@
 """The book from its notebooks:  snakemake --cores all [--config preset=laptop] [TARGET]
 
 Steps: notebook -> executed notebook and record -> verdicts compared with the committed ones, pages -> html.
-Options after --config: preset (smoke, laptop, paper), out (default build/<preset>), notebooks (default notebooks).
+Options after --config: preset (smoke, laptop, study, paper), out (default build/<preset>), notebooks (default notebooks),
+evidence (on or off; default: on for study and paper): whether shipped runs are read, or all are computed anew.
 Targets: html (default), executed, or one executed notebook.  On a cluster add --executor slurm or another plugin.
 A notebook runs again when it, a parameter, the code it imports or a measurement that its claims need has changed; words
 run nothing, and changed rules, or code of `igbrepro/claims` that makes no numbers, are applied to the stored
@@ -9,6 +10,7 @@ measurements.  Reading this file writes nothing.
 """
 
 import atexit
+import os
 import re
 import sys
 from importlib.metadata import version
@@ -18,8 +20,10 @@ sys.path.insert(0, workflow.basedir)
 from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_key, record_path
 from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
 from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside, time_needed
+from igbrepro.publishing.sweeps import chapter_jobs
+from igbrepro.runs import default_store
 
-PRESET = config.get("preset", "laptop")
+PRESET = config.get("preset", "study")
 OUT = Path(config.get("out", f"build/{PRESET}")).as_posix()
 NOTEBOOKS = config.get("notebooks", "notebooks")
 ENTRIES = load_preset(PRESET, NOTEBOOKS)
@@ -29,7 +33,11 @@ STAGED = [str(notebook_path(name, f"{OUT}/src/notebooks")) for name in ENTRIES]
 CLAIMS, EXPECTED = (sorted(map(str, Path(NOTEBOOKS).glob(f"ch*/{file}"))) for file in ("claims.py", "expected.yml"))
 AGAIN = set(records_to_remake(EXECUTED))
 GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"])
-IGBREPRO = f"PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
+EVIDENCE = str(config.get("evidence", "on" if PRESET in ("study", "paper") else "off")).lower()
+EVIDENCE = {"true": "on", "false": "off"}.get(EVIDENCE, EVIDENCE)  # as YAML reads on and off
+os.environ["IGBREPRO_EVIDENCE"] = EVIDENCE
+JOBS = {name: {job.key: job for job in chapter_jobs(name, PRESET, default_store(), NOTEBOOKS)} for name in ENTRIES}
+IGBREPRO = f"IGBREPRO_EVIDENCE={EVIDENCE} PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
 BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and path.suffix != ".pyc")
 PACKAGE = sorted(map(str, Path(workflow.basedir, "igbrepro").rglob("*.py")))  # its docstrings are the API pages
 
@@ -46,6 +54,7 @@ def name(wildcards):
 wildcard_constraints:
     number=r"\d+",
     stem="|".join(re.escape(chapter.partition("_")[2]) for chapter in ENTRIES),
+    job=r"[0-9a-f]{12}",
 
 
 onstart:
@@ -67,7 +76,7 @@ rule html:
         GENERATED,
         BOOK,
         PACKAGE,
-        [f"{OUT}/register.txt"] if PRESET == "laptop" else [],
+        [f"{OUT}/register.txt"] if PRESET == "study" else [],
     output:
         f"{OUT}/html/index.html",
     log:
@@ -91,6 +100,7 @@ rule executed:
 rule notebook:
     input:
         lambda wildcards: [str(path) for path in notebook_inputs(name(wildcards), NOTEBOOKS)],
+        lambda wildcards: [f"{OUT}/trained/{name(wildcards)}/{job}" for job in JOBS[name(wildcards)]],
     output:
         notebook=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.ipynb",
         record=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.record.json",
@@ -107,6 +117,21 @@ rule notebook:
         versions=[version(package) for package in ("numpy", "scipy", "torch")],
     shell:
         "{IGBREPRO} run ch{wildcards.number}_{wildcards.stem} --preset {PRESET} --notebooks {NOTEBOOKS} --out {EXECUTED} --log {log}"
+
+
+rule training:
+    output:
+        touch(f"{OUT}/trained/ch{{number}}_{{stem}}/{{job}}"),
+    log:
+        f"{OUT}/log/trained/ch{{number}}_{{stem}}/{{job}}.txt",
+    message:
+        "train runs of ch{wildcards.number}_{wildcards.stem}, job {wildcards.job}"
+    priority: 10_000  # before all notebooks, which wait for runs
+    params:
+        minutes=lambda wildcards: JOBS[name(wildcards)][wildcards.job].minutes,
+    shell:
+        "OMP_NUM_THREADS={threads} {IGBREPRO} runs compute ch{wildcards.number}_{wildcards.stem} --preset {PRESET} "
+        "--job {wildcards.job} --notebooks {NOTEBOOKS} > {log} 2>&1"
 
 
 rule register:

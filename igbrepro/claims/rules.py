@@ -26,10 +26,12 @@ class Rule:
     """How measurements decide a claim: `decide` maps them, by name, to (Outcome, reason).
 
     needs: names of the measurements without which it raises ParameterError.
+    local: whether what it says is about the machine of the run, so that no verdict is committed to compare with.
     """
 
     decide: Decision
     needs: tuple[str, ...]
+    local: bool = False
 
     def __call__(self, measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
         return self.decide(measurements)

@@ -11,6 +11,7 @@ from igbrepro.cli.data import data
 from igbrepro.cli.diagnose import diagnose
 from igbrepro.cli.listing import list_notebooks
 from igbrepro.cli.run import run
+from igbrepro.cli.runs import runs
 from igbrepro.errors import IgbreproError, ParameterError
 
 
@@ -20,7 +21,7 @@ def app() -> None:
     """Reproduce arXiv 2505.12096 claim by claim: networks that train best start out biased."""
 
 
-for subcommand in (run, list_notebooks, claims, diagnose, data, pages, html):
+for subcommand in (run, runs, list_notebooks, claims, diagnose, data, pages, html):
     app.add_command(subcommand)
 
 

@@ -19,10 +19,7 @@ from igbrepro.cli.options import (
     preset_option,
 )
 
-
-@click.command()
-@click.argument("name")
-@click.option(
+change_option = click.option(
     "-p",
     "--parameter",
     "changes",
@@ -31,8 +28,14 @@ from igbrepro.cli.options import (
     metavar="NAME VALUE",
     help="Change one parameter, such as -p width 512 or -p activations relu,tanh; may be given several times.",
 )
+
+
+@click.command()
+@click.argument("name")
+@change_option
 @preset_option
 @click.option("--out", type=FOLDER, help="Where results go.  [default: build/run/PRESET]")
+@click.option("--dry-run", is_flag=True, help="Only say how many training runs are missing, and how long they take.")
 @click.option("--log", type=FILE, help="Where the notebook is written while it runs, and kept if it fails.")
 @notebooks_option
 def run(
@@ -40,6 +43,7 @@ def run(
     changes: tuple[tuple[str, str], ...],
     preset: str,
     out: Path | None,
+    dry_run: bool,
     log: Path | None,
     notebooks: Path | None,
 ) -> None:
@@ -51,27 +55,48 @@ def run(
         find_chapter,
         load_preset,
         notebook_path,
-        parameter_defaults,
         resolve_parameters,
         run_notebook,
     )
 
     root, out = chapters_folder(notebooks), out or Path("build/run", preset)
     chapter = find_chapter(name, root)
-    defaults = parameter_defaults(notebook_path(chapter, root))
-    values = {key: typed(text, defaults.get(key)) for key, text in changes}
+    values = changes_of(chapter, changes, root)
     check_folder("out", out)
     if log is not None:
         check_folder("log", log.parent)
         check_file("log", log if log.parent.exists() else None)
     resolve_parameters(chapter, preset, values, root)  # refuses what is wrong before a time is told
     click.echo(time_told(chapter, preset, load_preset(preset, root)[chapter].minutes, values), err=True)
+    for line in missing_told(chapter, preset, values, root):
+        click.echo(line, err=True)
+    if dry_run:
+        return
     alone = sys.stderr.isatty() and log is None  # the workflow names a log, and runs several at once
     record = run_notebook(chapter, preset=preset, changes=values, out=out, log=log, root=root, progress=alone)
     where = f"{notebook_path(chapter, out)}, record, figures and tables beside it"
     click.echo(f"{chapter}: done in {in_words(record.seconds / 60)} -> {where}")
     for verdict in record.verdicts:
         click.echo(verdict)
+
+
+def changes_of(chapter: str, changes: tuple[tuple[str, str], ...], root: Path) -> dict[str, Any]:
+    """The parameters that were typed, each of the kind of its default."""
+    from igbrepro.publishing import notebook_path, parameter_defaults
+
+    defaults = parameter_defaults(notebook_path(chapter, root))
+    return {key: typed(text, defaults.get(key)) for key, text in changes}
+
+
+def missing_told(chapter: str, preset: str, values: Mapping[str, Any], root: Path) -> list[str]:
+    """A line about each sweep of a chapter: how many of its runs are missing, and how long they take."""
+    from igbrepro.publishing import has_experiment, plan_chapter
+    from igbrepro.runs import default_store
+
+    if not has_experiment(chapter, root):
+        return []
+    plans = plan_chapter(chapter, preset, default_store(), values, root).plans
+    return [f"{chapter}, {sweep}: {plan}" for sweep, plan in plans.items()]
 
 
 def typed(text: str, default: Any) -> Any:

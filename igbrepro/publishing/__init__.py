@@ -19,6 +19,7 @@ from igbrepro.publishing.pages import all_verdicts, write_pages
 from igbrepro.publishing.rejudged import check_records, read_rejudged, stage_chapters
 from igbrepro.publishing.run import parse_value, run_notebook
 from igbrepro.publishing.stage import build_html, forget_others, repository_url, stage_book
+from igbrepro.publishing.sweeps import chapter_jobs, has_experiment, plan_chapter
 
 __all__ = [
     "NOTEBOOKS",
@@ -26,10 +27,12 @@ __all__ = [
     "Entry",
     "all_verdicts",
     "build_html",
+    "chapter_jobs",
     "chapter_names",
     "check_records",
     "find_chapter",
     "forget_others",
+    "has_experiment",
     "load_claims",
     "load_expected",
     "load_preset",
@@ -38,6 +41,7 @@ __all__ = [
     "notebook_title",
     "parameter_defaults",
     "parse_value",
+    "plan_chapter",
     "read_rejudged",
     "repository_url",
     "resolve_parameters",

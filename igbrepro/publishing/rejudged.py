@@ -6,7 +6,7 @@ A claim's words and rule may change without a run: its stored measurements are j
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,10 @@ def check_records(records: Path | str, root: Path | str = NOTEBOOKS) -> list[Ver
     return [verdict for record in found for verdict in record.verdicts]
 
 
-def _changes(record: Record, claims: Iterable[str], expected: Mapping[str, Outcome]) -> Iterator[tuple[str, str]]:
+def _changes(record: Record, claims: Mapping[str, Claim], expected: Mapping[str, Outcome]) -> Iterator[tuple[str, str]]:
     """(claim id, what differs) for every verdict of a record that is not the committed one."""
     verdicts = {verdict.claim_id: verdict for verdict in record.verdicts}
-    for claim_id in claims:
+    for claim_id in (claim_id for claim_id, claim in claims.items() if not claim.rule.local):
         verdict, old = verdicts.get(claim_id), expected.get(claim_id)
         if verdict is None:
             yield claim_id, "no verdict; its notebook does not end in judge(...) of it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from igbrepro.claims import Claim, all_of, between, greater
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 EDGE_MINUS_RIVAL = "edge minus closest rival, final accuracy"
@@ -61,3 +62,6 @@ LEARNING_FINAL_ACCURACY_TANH = Claim(
     source="arXiv:2505.12096, abstract and figure of the training dynamics of MLPs",
     rule=greater(EDGE_MINUS_RIVAL, 0.0, z=2),
 )
+
+
+AUDIT = audit_claim("learning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from igbrepro.claims import Claim, between, greater
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 WORST_START = "measured minus predicted, worst network"
@@ -61,3 +62,6 @@ RESMLP_BIAS_HELPS = Claim(
     "a comparison across architectures",
     rule=greater(RANK_CORRELATION, 0.0, z=2),
 )
+
+
+AUDIT = audit_claim("residual_mlps")

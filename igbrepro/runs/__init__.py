@@ -1,0 +1,46 @@
+"""Training runs as data: declared sweeps, a store of what was computed, audits of what was shipped."""
+
+from igbrepro.runs.audit import Audit, audit, audit_claim, audit_run
+from igbrepro.runs.cost import Pace, in_words, multiply_adds, work
+from igbrepro.runs.declared import (
+    PROTOCOL,
+    DataFacts,
+    NotStorable,
+    Parameters,
+    Run,
+    Sweep,
+    starts,
+)
+from igbrepro.runs.obtain import RESULTS, Plan, Results, choose, compute, default_store, make_plan, obtain
+from igbrepro.runs.store import Store, StoredRun, StoreFull, StoreWarning, write_runs
+
+__all__ = [
+    "PROTOCOL",
+    "Audit",
+    "DataFacts",
+    "NotStorable",
+    "Pace",
+    "Parameters",
+    "Plan",
+    "RESULTS",
+    "Results",
+    "Run",
+    "Store",
+    "StoreFull",
+    "StoreWarning",
+    "StoredRun",
+    "Sweep",
+    "audit",
+    "audit_claim",
+    "audit_run",
+    "choose",
+    "compute",
+    "default_store",
+    "in_words",
+    "make_plan",
+    "multiply_adds",
+    "obtain",
+    "starts",
+    "work",
+    "write_runs",
+]

@@ -1,0 +1,211 @@
+"""Stored runs trained again and compared: does what was shipped come out here, too? (torch only where one is trained)
+
+Two trainings of one run differ by rounding (another processor, another number of networks in a stack), which training
+makes larger step by step. So early evaluations are compared number by number, with the tolerance EARLY; the last one
+with the spread over seeds, beyond which rounding cannot have carried it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from igbrepro.checks import whole
+from igbrepro.claims import Claim, Measurement, Outcome, Rule
+from igbrepro.data import Dataset
+from igbrepro.runs.cost import in_words
+from igbrepro.runs.declared import Run
+from igbrepro.runs.store import StoredRun
+
+if TYPE_CHECKING:
+    from igbrepro.runs.obtain import Results
+
+EARLY_STEPS = 10
+EARLY = {0: 1e-4, EARLY_STEPS: 2e-3}  # largest relative gap of a test loss, up to this step
+SURE = 0.9995  # one side of the interval of Student's t for the last evaluation
+METRICS = ("loss", "accuracy", "max_class_fraction")
+
+# Names of measurements.
+AUDITED = "shipped runs trained again here"
+EARLY_GAP = "largest early gap, in tolerances"
+LATE_GAP = "largest late gap, in spreads over seeds"
+
+
+def audit_claim(chapter: str) -> Claim:
+    """The claim of a chapter that its shipped runs come out again; chapter: "learning", its name without the number."""
+
+    def decide(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
+        n = measurements[AUDITED]
+        if not n.value:
+            return Outcome.NOT_RUN, f"not audited here: {n.note or 'nothing was trained again'}"
+        gaps = [measurements[name] for name in (EARLY_GAP, LATE_GAP) if name in measurements]
+        wrong = [gap for gap in gaps if gap.value > 1]
+        if wrong:
+            return Outcome.NOT_REPRODUCED, "; ".join(
+                f"{gap.name}: {gap.value:.3g}, more than 1 ({gap.note})" for gap in wrong
+            )
+        return Outcome.REPRODUCED, f"{n.value:.0f} drawn at random ({n.note}) agree with what was shipped"
+
+    return Claim(
+        id=f"{chapter.replace('_', '-')}-audit",
+        title="The shipped runs come out again",
+        statement="Runs drawn at random among those shipped with this book, trained again on the machine that builds "
+        f"it, agree with them: test losses of the first {EARLY_STEPS} steps to {EARLY[0]:g} at the start and "
+        f"{EARLY[EARLY_STEPS]:g} after it, the last evaluation within the spread over seeds.",
+        source="ours; an audit of the evidence",
+        rule=Rule(decide, (AUDITED,), local=True),
+    )
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    table: one row a comparison: run, seed, step, metric, shipped, here, gap in units of what is allowed.
+    why: what was drawn, or why nothing was trained again.  seed: of the draw.
+    """
+
+    table: pd.DataFrame
+    why: str
+    seed: int | None = None
+
+    @cached_property
+    def runs(self) -> list[tuple[str, int]]:
+        """Those that were trained again, by name and seed."""
+        return list(dict.fromkeys(zip(self.table["run"], self.table["seed"], strict=True)))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no gap is larger than allowed."""
+        return bool((self.table["gap"] <= 1).all())
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        """What the claim of `audit_claim` is judged by."""
+        found = [Measurement(AUDITED, len(self.runs), note=self.why)]
+        for name, rows in ((EARLY_GAP, self.table[self.table["early"]]), (LATE_GAP, self.table[~self.table["early"]])):
+            if len(rows):
+                worst = rows.iloc[int(np.argmax(rows["gap"]))]
+                note = f"{worst['run']}, seed {worst['seed']}, step {worst['step']}, {worst['metric']}"
+                found.append(Measurement(name, min(float(worst["gap"]), 1e9), note=note))
+        return found
+
+
+COLUMNS = ["run", "seed", "step", "metric", "shipped", "here", "gap", "early"]
+
+
+def nothing(why: str) -> Audit:
+    """An audit of no run."""
+    return Audit(pd.DataFrame(columns=pd.Index(COLUMNS)).astype({"gap": float, "early": bool}), why)
+
+
+def audit(results: Results, n: int = 2, *, minutes: float = 2.0, seed: int | None = None) -> Audit:
+    """Draw n of the shipped runs of a sweep, train them again here and compare.
+
+    minutes: of one core, for all of them as long as they took where they were made; a run that would take more than
+        its share is trained for its first steps only.
+    seed: of the draw; None: another one every time, which the result tells.
+    """
+    whole("n", n, 0)
+    shipped = [key for key, source in results.sources.items() if source == "evidence"]
+    if not shipped:
+        return nothing("all runs were computed on this machine")
+    if results.dataset is None:
+        return nothing(f"the data of the shipped runs, {results.data.name}, are not on this machine")
+    if n == 0:
+        return nothing("no audit was asked for")
+    seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    chosen = np.random.default_rng(seed).choice(len(shipped), min(n, len(shipped)), replace=False)
+    drawn = [shipped[k] for k in sorted(chosen)]
+    runs = {(run.name, run.seed): run for run in results.sweep.runs}
+    tables, brief = [], 0
+    for key in drawn:
+        stored = results.runs[key]
+        alike = [one for (name, _), one in results.runs.items() if name == key[0]]
+        long = stored.seconds > 60 * minutes / len(drawn)
+        brief += long
+        tables.append(audit_run(stored, runs[key], results.dataset, alike, brief=long).table)
+    why = f"{len(drawn)} of {len(shipped)}, drawn with seed {seed}"
+    if brief:
+        share = in_words(60 * minutes / len(drawn))
+        why += f"; {brief} of them for the first {EARLY_STEPS} steps only, since whole they take more than {share}"
+    return Audit(pd.concat(tables, ignore_index=True), why, seed)
+
+
+def audit_run(stored: StoredRun, run: Run, dataset: Dataset, alike: Sequence[StoredRun], *, brief: bool) -> Audit:
+    """Train one stored run again and compare.
+
+    run: what it is.  alike: the stored runs that differ from it in the seed alone, itself among them.
+    brief: train for the first steps only.
+    """
+    rows = compare(stored, again(run, dataset, brief=brief), alike)
+    return Audit(pd.DataFrame(rows, columns=pd.Index(COLUMNS)), f"{stored.name}, seed {stored.seed}")
+
+
+def again(run: Run, dataset: Dataset, *, brief: bool = False) -> pd.DataFrame:
+    """The numbers of a run trained anew, as `StoredRun.frame`; brief: up to its last evaluation within EARLY_STEPS."""
+    from igbrepro.training import Conduct, Task, in_parts, train_parts
+
+    settings = run.settings
+    if brief:
+        points = [point for point in settings.points if point <= EARLY_STEPS]
+        settings = replace(settings, steps=points[-1], eval_points=points)
+    task = Task(run.name, run.spec, run.init, run.seed, settings.resolved(dataset))
+    (found,) = train_parts(in_parts([task]), dataset, Conduct(progress=False), workers=1)
+    return found[run.name, run.seed][0]
+
+
+def compare(stored: StoredRun, here: pd.DataFrame, alike: Sequence[StoredRun]) -> list[tuple[Any, ...]]:
+    """Rows of Audit.table for one run.
+
+    here: its numbers as trained anew, of all steps or the first.  alike: stored runs that differ in the seed alone.
+    """
+    rows, n_eval = [], stored.task["settings"]["n_eval"]
+    ours, theirs = _series(here), _series(stored.frame)
+    last = max(step for step, _ in theirs)
+    for (step, metric), shipped in theirs.items():
+        if step > EARLY_STEPS or (step, metric) not in ours:
+            continue
+        value = ours[step, metric]
+        if metric == "loss":
+            allowed = EARLY[0 if step == 0 else EARLY_STEPS] * max(abs(shipped), 1e-12)
+        else:
+            allowed = (2 if step == 0 else 0.02 * n_eval + 2) / n_eval
+        rows.append((stored.name, stored.seed, step, metric, shipped, value, _gap(shipped, value, allowed), True))
+    for metric in METRICS if last > EARLY_STEPS else ():
+        if (last, metric) not in ours:
+            continue
+        values = [
+            found[last, metric] for found in map(_series, (one.frame for one in alike)) if (last, metric) in found
+        ]
+        finite = np.array(values)[np.isfinite(values)]
+        deviation = float(finite.std(ddof=1)) if len(finite) > 1 else math.inf
+        allowed = float(t.ppf(SURE, max(len(finite) - 1, 1))) * math.sqrt(2) * deviation
+        floor = EARLY[EARLY_STEPS] * abs(theirs[last, metric]) if metric == "loss" else 2 / n_eval
+        shipped, value = theirs[last, metric], ours[last, metric]
+        gap = _gap(shipped, value, max(allowed, floor))
+        rows.append((stored.name, stored.seed, last, metric, shipped, value, gap, False))
+    return rows
+
+
+def _gap(shipped: float, here: float, allowed: float) -> float:
+    """Of two numbers in units of what is allowed: 0 where neither is finite, infinite where one is not."""
+    if not (math.isfinite(shipped) and math.isfinite(here)):
+        return 0.0 if math.isfinite(shipped) == math.isfinite(here) else math.inf
+    return abs(shipped - here) / allowed
+
+
+def _series(frame: pd.DataFrame) -> dict[tuple[int, str], float]:
+    """The test metrics over all classes, by step and metric."""
+    rows = frame[(frame["split"] == "test") & frame["class"].isna() & frame["metric"].isin(METRICS)]
+    return {
+        (int(step), metric): value
+        for step, metric, value in zip(rows["step"], rows["metric"], rows["value"], strict=True)
+    }

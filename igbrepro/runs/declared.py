@@ -1,0 +1,281 @@
+"""Runs and sweeps as data: what is to be trained, declared before anything is (no torch here).
+
+A chapter's experiment.py gives a Sweep for the parameters of its notebook; what a run's numbers depend on is its
+`description`, of which `key` is the checksum that a store finds it by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from igbrepro.checks import whole
+from igbrepro.data import Dataset
+from igbrepro.errors import ParameterError, some
+from igbrepro.initialization import Init, InitSpec, check_init
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec
+from igbrepro.theory import Activation, Pool, get_activation
+from igbrepro.training import TrainSettings
+
+PROTOCOL = 1
+"""Raised by hand whenever the numbers of runs change with the code: stored runs of older protocols are not used."""
+
+_DIGITS = 12  # of numbers in keys: critical variances differ in their last digits between machines
+
+
+class NotStorable(ParameterError):
+    """A run whose code no checksum can name: of a function made in a session, say; it is computed every time."""
+
+
+class Parameters(Mapping[str, Any]):
+    """The parameters of a notebook, by name or as attributes: `p.depth`; Parameters(globals()) takes them there.
+
+    An unknown name raises ParameterError with the names that there are.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            raise ParameterError(f"parameter {name!r}: the notebook has none of that name.") from None
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a declaration needs to know of a data set, and a key: all but its inputs.
+
+    name: as `load` takes it.  source: where it came from, in words.  sha256: `Dataset.sha256`.
+    center, scale: `Dataset.statistics`, which inputs are scaled by.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    n_train: int
+    n_test: int
+    input_shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    scaling: str
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    scaled_by: str = ""
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DataFacts:
+        """Those of a data set that is here."""
+        center, scale = (tuple(map(float, values)) for values in dataset.statistics)
+        sizes = len(dataset.train_labels), len(dataset.test_labels)
+        return cls(
+            dataset.name,
+            dataset.source,
+            dataset.sha256,
+            *sizes,
+            input_shape=tuple(map(int, dataset.input_shape)),
+            classes=tuple(dataset.classes),
+            scaling=dataset.scaling,
+            center=center,
+            scale=scale,
+            scaled_by=dataset.scaled_by,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {field.name: _listed(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> DataFacts:
+        """What `to_dict` gave."""
+        return cls(**{name: _tuple(value) for name, value in raw.items()})
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """As `Dataset.provenance`."""
+        kept = ("name", "source", "n_train", "n_test", "sha256", "scaling", "scaled_by")
+        return {name: getattr(self, name) for name in kept} | {"fallback": False}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the numbers of a run depend on."""
+        inputs = {"center": list(self.center), "scale": list(self.scale)}
+        return {"sha256": self.sha256, "scaling": self.scaling} | inputs
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_SPECS: dict[str, Any] = {spec.__name__: spec for spec in (MLPSpec, CNNSpec, ResNetSpec, ViTSpec)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network, one start, one seed, one set of settings; `name` is what its chapter calls network and start."""
+
+    name: str
+    spec: Spec
+    init: Init
+    seed: int
+    settings: TrainSettings
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """All that the numbers of this run depend on but the data, as plain values; raises NotStorable."""
+        init = check_init(self.init)
+        start = {"scheme": init} if isinstance(init, str) else {"sigma_w2": init.sigma_w2, "sigma_b2": init.sigma_b2}
+        settings = {field.name: _plain(getattr(self.settings, field.name)) for field in fields(self.settings)}
+        network = {"kind": _kind(self.spec)} | _plain(self.spec)
+        parts = {"network": network, "start": _plain(start), "seed": self.seed, "settings": settings}
+        return {"kind": "training", "protocol": PROTOCOL} | parts
+
+    @classmethod
+    def of_task(cls, name: str, task: Mapping[str, Any]) -> Run:
+        """The run that has this `task`; raises ParameterError for a network that is not of this package."""
+        network, start = dict(task["network"]), task["start"]
+        kind = network.pop("kind")
+        if kind not in _SPECS:
+            raise ParameterError(f"network of kind {kind!r}: not one of {', '.join(_SPECS)}; run its chapter instead.")
+        if pool := network.get("pool"):
+            known: dict[str, Any] = {one.__name__: one for one in Pool.__subclasses__()}
+            network["pool"] = known[pool.pop("kind")](**pool)
+        spec = _SPECS[kind](**{field: _tuple(value) for field, value in network.items()})
+        init = start["scheme"] if "scheme" in start else InitSpec(**start)
+        settings = {field: _tuple(value) for field, value in task["settings"].items()}
+        return cls(name, spec, init, task["seed"], TrainSettings(**settings))
+
+    @property
+    def task_key(self) -> str:
+        """The checksum of `task`."""
+        return checksum(self.task)
+
+    def key(self, data: DataFacts) -> str:
+        """The checksum of all that the numbers of this run depend on."""
+        return checksum(self.task | {"data": _plain(data.identity)})
+
+
+def checksum(description: Mapping[str, Any]) -> str:
+    """Of a description in plain values: 32 hexadecimal digits."""
+    text = json.dumps(description, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _kind(spec: Spec) -> str:
+    """The name of the class of a description, with its module where it is not one of this package."""
+    kind = type(spec)
+    if not is_dataclass(spec) or kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
+        raise NotStorable(f"spec={spec!r}: only dataclasses of a module can be told apart in a store.")
+    return kind.__name__ if kind.__module__.startswith("igbrepro.networks.") else f"{kind.__module__}.{kind.__name__}"
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON holds it: numbers to twelve digits, dataclasses as mappings, activations by name."""
+    if isinstance(value, Activation):
+        return _activation_name(value)
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            return repr(float(value))
+        rounded = float(f"{value:.{_DIGITS}g}")
+        return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list | np.ndarray | range):
+        return [_plain(one) for one in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {} if isinstance(value, Spec) else {"kind": type(value).__name__}
+        return named | {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    raise NotStorable(f"{value!r}: a store cannot tell such values apart.")
+
+
+def _activation_name(activation: Activation) -> str:
+    """The name under which `get_activation` finds this activation again; raises NotStorable where it does not."""
+    try:
+        known = get_activation(activation.name) == activation
+    except ParameterError:
+        known = False
+    if not known:
+        raise NotStorable(f"activation={activation.name!r}: not one that its name alone brings back.")
+    return activation.name
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Every network with every seed, on one data set.
+
+    networks: (spec, init) by the name of the run.  settings: the same for all, or by that name.
+    Raises ParameterError for no networks or seeds, seeds twice, or settings that lack a run.
+    """
+
+    networks: Mapping[str, tuple[Spec, Init]]
+    settings: TrainSettings | Mapping[str, TrainSettings]
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "networks", dict(self.networks))
+        if not isinstance(self.seeds, Iterable) or isinstance(self.seeds, str):
+            raise ParameterError(f"seeds={self.seeds!r}: need a list of seeds, [{self.seeds!r}].")
+        object.__setattr__(self, "seeds", tuple(whole("seeds", seed, 0) for seed in self.seeds))
+        if not self.networks or not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            names = list(self.networks)
+            raise ParameterError(f"networks={names!r}, seeds={self.seeds!r}: need one of each, and no seed twice.")
+        if not isinstance(self.settings, TrainSettings):
+            if missing := [name for name in self.networks if name not in self.settings]:
+                raise ParameterError(f"settings: nothing for {some(missing)}; give one entry for each network.")
+
+    def settings_of(self, name: str) -> TrainSettings:
+        """The settings of one network."""
+        return self.settings if isinstance(self.settings, TrainSettings) else self.settings[name]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, network by network."""
+        return [
+            Run(name, spec, init, seed, self.settings_of(name))
+            for name, (spec, init) in self.networks.items()
+            for seed in self.seeds
+        ]
+
+
+def starts(
+    ratios: Mapping[str, Iterable[float]], specs: Mapping[str, Spec], sigma_b2: float
+) -> dict[str, tuple[Spec, InitSpec]]:
+    """Networks called "tanh 1.25" by activation and ratio of sigma_w2 to its critical value, 1 being the edge.
+
+    Raises ParameterError for ratios without 1.0, with which all are compared.
+    """
+    networks = {}
+    for activation, values in ratios.items():
+        if 1.0 not in values:
+            raise ParameterError(
+                f"{activation}_ratios={list(values)}: need 1.0, the edge, with which all are compared."
+            )
+        for ratio in values:
+            init = InitSpec.from_ratio(ratio, activation, sigma_b2)
+            networks[f"{activation} {ratio:g}"] = specs[activation], init
+    return networks

@@ -1,0 +1,282 @@
+"""A sweep's results: runs that are stored are read, the others computed and stored (torch only where one is)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from igbrepro.claims import provenance
+from igbrepro.data import Dataset
+from igbrepro.errors import ParameterError
+from igbrepro.runs.cost import Pace, in_words, work
+from igbrepro.runs.declared import DataFacts, NotStorable, Parameters, Run, Sweep, checksum
+from igbrepro.runs.store import Store, StoredRun
+from igbrepro.training import Conduct
+
+if TYPE_CHECKING:
+    from igbrepro.training import Histories, Part
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "results"
+COLUMNS = ("step", "split", "metric", "class", "value")
+
+Declaration = Callable[[Parameters, DataFacts], Sweep]
+
+
+def default_store() -> Store:
+    """The store that the environment names: IGBREPRO_STORE (default: build/store of this clone), with the evidence.
+
+    IGBREPRO_EVIDENCE=off leaves the shipped runs out.
+    """
+    folder = Path(os.environ.get("IGBREPRO_STORE") or ROOT / "build" / "store")
+    said = os.environ.get("IGBREPRO_EVIDENCE", "on").strip().lower()
+    if said not in ("on", "off"):
+        raise ParameterError(f"IGBREPRO_EVIDENCE={said!r}: need on or off.")
+    return Store(folder, (RESULTS,) if said == "on" and RESULTS.is_dir() else ())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep needs on one data set.
+
+    stored: the keys of the runs that are there, by name and seed.  missing: the runs that have to be computed.
+    seconds: of one core, that these will take.  others: how many of them are stored for other data, by checksum.
+    """
+
+    sweep: Sweep
+    data: DataFacts
+    stored: dict[tuple[str, int], str]
+    missing: tuple[Run, ...]
+    seconds: float = 0.0
+    others: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        n = len(self.sweep.runs)
+        if not self.missing:
+            return f"all {n} runs are in the store."
+        told = f"{len(self.missing)} of {n} runs are missing; they take about {in_words(self.seconds)} of one core."
+        for sha256, count in self.others.items():
+            told += f" {count} of them are stored for other data, of checksum {sha256[:12]}, and do not count."
+        return told
+
+
+def make_plan(sweep: Sweep, data: DataFacts, store: Store) -> Plan:
+    """Which runs of a sweep are stored, which are missing, and how long these will take."""
+    stored, missing = {}, []
+    for run in sweep.runs:
+        key = _key(run, data)
+        if key is not None and store.has(key):
+            stored[run.name, run.seed] = key
+        else:
+            missing.append(run)
+    if not missing:
+        return Plan(sweep, data, stored, ())
+    everything = list(store.all(numbers=False))
+    wanted = {_task_key(run) for run in missing}
+    others = Counter(
+        run.data.sha256 for run in everything if run.data.identity != data.identity and run.task_key in wanted
+    )
+    return Plan(sweep, data, stored, tuple(missing), sum(map(Pace(everything).seconds, missing)), dict(others))
+
+
+def _key(run: Run, data: DataFacts) -> str | None:
+    """The key of a run; None for one that cannot be stored."""
+    try:
+        return run.key(data)
+    except NotStorable:
+        return None
+
+
+def _task_key(run: Run) -> str | None:
+    try:
+        return run.task_key
+    except NotStorable:
+        return None
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of a sweep, all of them, and where each came from.
+
+    histories: their tables.  runs: the stored form by name and seed, without those that cannot be stored.
+    sources: "evidence" (shipped), "store" (kept from before) or "here" (computed just now), by name and seed.
+    dataset: the inputs, None where they are not on this machine and all runs are shipped ones.
+    """
+
+    sweep: Sweep
+    data: DataFacts
+    dataset: Dataset | None
+    histories: Histories
+    runs: Mapping[tuple[str, int], StoredRun]
+    sources: Mapping[tuple[str, int], str]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a number: run, seed, step, split, metric, class, value."""
+        return self.histories.frame
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Of the data, as `judge` takes it."""
+        return self.data.provenance if self.dataset is None else self.dataset.provenance
+
+    @property
+    def told(self) -> str:
+        """A sentence or two, in Markdown: how many runs, of what origin, how many diverged."""
+        n = Counter(self.sources.values())
+        diverged = int(self.histories.runs.diverged_at.notna().to_numpy().sum())
+        steps = sorted({self.sweep.settings_of(name).steps for name in self.sweep.networks})
+        told = f"{len(self.sources)} runs of {' or '.join(map(str, steps))} steps; {diverged} of them diverged. "
+        parts = []
+        if n["evidence"]:
+            shipped = [self.runs[key] for key, source in self.sources.items() if source == "evidence"]
+            dates = sorted({run.provenance["date"][:10] for run in shipped})
+            commits = sorted({f"`{(run.provenance['commit'] or 'unknown')[:12]}`" for run in shipped})
+            when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+            parts.append(f"{n['evidence']} shipped with this book (computed {when}, commit {', '.join(commits)})")
+        if n["store"]:
+            parts.append(f"{n['store']} kept from an earlier call on this machine")
+        if n["here"]:
+            parts.append(f"{n['here']} computed here and now")
+        return told + "Of these, " + ", ".join(parts) + "."
+
+
+def obtain(
+    declare: Declaration,
+    values: Mapping[str, Any],
+    dataset: Dataset,
+    *,
+    store: Store | None = None,
+    workers: int | None = None,
+    conduct: Conduct | None = None,
+) -> Results:
+    """All runs of the sweep that `declare` gives for these parameters: those in the store are read, the rest computed.
+
+    declare: (Parameters, DataFacts) -> Sweep, a function of a chapter's experiment.py.  values: the parameters, as
+        globals() of a notebook has them.
+    dataset: what to train on. If it only stands in for data that are not here, and all runs on these are shipped, they
+        are taken, and nothing is computed.
+    store: by default the one that the environment names.  workers, conduct: as of `train_many`.
+    Says on stderr, before it starts, how many runs are missing and how long they take. Each is stored when it is done;
+    after an interruption the same call goes on.  Raises StoreFull where a run cannot be stored.
+    """
+    store, parameters = store or default_store(), Parameters(values)
+    made, here = choose(declare, parameters, dataset, store)
+    results = dict(_stored(made, store))
+    # A damaged file has been set aside by now.
+    missing = [run for run in made.sweep.runs if (run.name, run.seed) not in results]
+    sources = {key: "evidence" if run.key in store.shipped else "store" for key, run in results.items()}
+    loose = {}
+    if missing:
+        print(make_plan(made.sweep, made.data, store), file=sys.stderr, flush=True)
+        for run, finished, row in compute(missing, dataset, made.data, store, workers=workers, conduct=conduct):
+            sources[run.name, run.seed] = "here"
+            if isinstance(finished, StoredRun):
+                results[run.name, run.seed] = finished
+            else:
+                loose[run.name, run.seed] = finished, row
+    return Results(
+        made.sweep,
+        made.data,
+        here,
+        _histories(made.sweep, results, loose),
+        results,
+        {(run.name, run.seed): sources[run.name, run.seed] for run in made.sweep.runs},
+    )
+
+
+def choose(declare: Declaration, parameters: Parameters, dataset: Dataset, store: Store) -> tuple[Plan, Dataset | None]:
+    """The plan on the data that are here; for a stand-in, on the data asked for if all runs on them are stored."""
+    if dataset.fallback:
+        asked = parameters.dataset
+        known = {
+            run.data
+            for run in store.all(numbers=False)
+            if run.data.name == asked and run.data.scaling == dataset.scaling
+        }
+        for facts in sorted(known, key=lambda facts: -facts.n_train):
+            found = make_plan(declare(parameters, facts), facts, store)
+            if not found.missing:
+                return found, None
+    facts = DataFacts.of(dataset)
+    return make_plan(declare(parameters, facts), facts, store), dataset
+
+
+def _stored(made: Plan, store: Store) -> Iterator[tuple[tuple[str, int], StoredRun]]:
+    for run in made.sweep.runs:
+        if key := made.stored.get((run.name, run.seed)):
+            found = store.read(key, run.task)
+            if found is not None:
+                yield (run.name, run.seed), found
+
+
+def compute(
+    missing: Iterable[Run],
+    dataset: Dataset,
+    data: DataFacts,
+    store: Store,
+    *,
+    workers: int | None = None,
+    conduct: Conduct | None = None,
+) -> Iterator[tuple[Run, StoredRun | pd.DataFrame, tuple]]:
+    """Train these runs, store each when it is done, and yield it; one that cannot be stored as its bare numbers."""
+    from igbrepro.training import Task, in_parts, train_parts
+
+    runs = {(run.name, run.seed): run for run in missing}
+    tasks = []
+    for run in runs.values():
+        run.settings.fit(run.spec, dataset)
+        tasks.append(Task(run.name, run.spec, run.init, run.seed, run.settings.resolved(dataset)))
+    parts = [_with_checkpoint(part, runs, data, store) for part in in_parts(tasks)]
+    by_run = {(task.name, task.seed): part for part in parts for task in part.tasks}
+    made = provenance(ROOT)
+    for done in train_parts(parts, dataset, conduct or Conduct(), workers):
+        for name_seed, (frame, row) in done.items():
+            run = runs[name_seed]
+            frame = pd.DataFrame(frame[list(COLUMNS)])
+            if _key(run, data) is None:
+                yield run, frame, row
+                continue
+            finished = StoredRun.made(run, data, made | {"work": work(run)}, frame, row)
+            store.write(finished)
+            yield run, finished, row
+        if done and (path := by_run[next(iter(done))].checkpoint):
+            path.unlink(missing_ok=True)
+
+
+def _with_checkpoint(part: Part, runs: Mapping[tuple[str, int], Run], data: DataFacts, store: Store) -> Part:
+    """The part with a checkpoint beside the store, called after its runs."""
+    keys = [_key(runs[task.name, task.seed], data) for task in part.tasks]
+    if store.folder is None or None in keys:
+        return part
+    return replace(part, checkpoint=store.folder / "unfinished" / f"{checksum({'keys': keys})}.pt")
+
+
+def _histories(
+    sweep: Sweep,
+    found: Mapping[tuple[str, int], StoredRun],
+    loose: Mapping[tuple[str, int], tuple[pd.DataFrame, tuple]],
+) -> Histories:
+    """Both kinds of results in the tables of `train_many`, in the order of networks and seeds."""
+    from igbrepro.training import Histories
+
+    frames, rows = [], []
+    for run in sweep.runs:
+        key = run.name, run.seed
+        if key in found:
+            one = found[key]
+            frame, row = one.frame, (*key, one.steps, one.seconds, one.diverged_at)
+        else:
+            frame, row = loose[key]
+        frames.append(frame.assign(run=run.name, seed=run.seed)[["run", "seed", *COLUMNS]])
+        rows.append(row)
+    columns = pd.Index(["run", "seed", "steps", "seconds", "diverged_at"])
+    table = pd.DataFrame(rows, columns=columns).astype({"diverged_at": "Int64"})
+    return Histories(pd.concat(frames, ignore_index=True), table)
