@@ -103,11 +103,9 @@ def show(key: str, as_json: bool) -> None:
     """Show one run: what it is, where it came from, how it ended.  KEY: the beginning of its key."""
     store = _store()
     (run,) = _found([key], store)
-    ends = run.frame[run.frame["class"].isna()].drop_duplicates(["split", "metric"], keep="last")
-    last = {f"{row['split']} {row['metric']}": row["value"] for row in ends.to_dict("records")}
     told = {"key": run.key, "name": run.name, "source": _source(run, store), **run.task}
     told |= {"data": run.data.to_dict(), "steps": run.steps, "diverged_at": run.diverged_at, "seconds": run.seconds}
-    told |= {"last": last, "provenance": run.provenance}
+    told |= {"last": run.last, "provenance": run.provenance}
     if as_json:
         show_json(told)
         return

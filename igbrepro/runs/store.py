@@ -90,6 +90,12 @@ class StoredRun:
         """The checksum of `task`."""
         return checksum(self.task)
 
+    @property
+    def last(self) -> dict[str, float]:
+        """The last value of each metric over all classes, by "test accuracy" and the like."""
+        rows = self.frame[self.frame["class"].isna()].to_dict("records")
+        return {f"{row['split']} {row['metric']}": row["value"] for row in rows}
+
     @classmethod
     def made(cls, run: Run, data: DataFacts, provenance: dict[str, Any], frame: pd.DataFrame, row: tuple) -> StoredRun:
         """Of a run that has just ended; row: that of `Histories.runs`."""
