@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from igbrepro.runs.declared import NotStorable, Run
 if TYPE_CHECKING:
     from igbrepro.runs.store import StoredRun
 
+_NEAREST = 5
 _RATE = 1e10  # multiply-adds a second of one core, where no run tells better
 _BACKWARD = 3  # an update costs about three times the forward pass
 _LAYER = 2e5  # multiply-adds that starting one layer's kernels costs as much as
@@ -81,17 +83,18 @@ def work(run: Run) -> float:
 class Pace:
     """How fast runs go, as stored ones tell: the seconds of one core that a run takes.
 
-    As long as stored runs like it but for start and seed; else as its work says, at the rate of its kind of network.
+    As long as stored runs like it but for start and seed; else as its work says, at the rate of the runs of its kind
+    of network whose work is nearest.
     """
 
     def __init__(self, stored: Iterable[StoredRun] = ()) -> None:
         self._taken: dict[str, list[float]] = {}
-        self._rates: dict[str, list[float]] = {}
+        self._known: dict[str, list[tuple[float, float]]] = {}  # work and seconds, by kind of network
         for run in stored:
             if run.diverged_at is None and run.seconds > 0:
                 self._taken.setdefault(_alike(run.task), []).append(run.seconds)
                 if done := run.provenance.get("work"):
-                    self._rates.setdefault(run.task["network"]["kind"], []).append(done / run.seconds)
+                    self._known.setdefault(run.task["network"]["kind"], []).append((done, run.seconds))
 
     def seconds(self, run: Run) -> float:
         """Of one core."""
@@ -101,7 +104,9 @@ class Pace:
             return work(run) / _RATE
         if taken := self._taken.get(_alike(task)):
             return median(taken)
-        return work(run) / median(self._rates.get(task["network"]["kind"], [_RATE]))
+        due = work(run)
+        known = sorted(self._known.get(task["network"]["kind"], []), key=lambda one: abs(math.log(one[0] / due)))
+        return due / median([done / seconds for done, seconds in known[:_NEAREST]] or [_RATE])
 
 
 def _alike(task: dict[str, Any]) -> str:

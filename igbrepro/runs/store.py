@@ -93,8 +93,8 @@ class StoredRun:
     @property
     def last(self) -> dict[str, float]:
         """The last value of each metric over all classes, by "test accuracy" and the like."""
-        rows = self.frame[self.frame["class"].isna()].to_dict("records")
-        return {f"{row['split']} {row['metric']}": row["value"] for row in rows}
+        rows = zip(*(self.frame[name] for name in ("split", "metric", "class", "value")), strict=True)
+        return {f"{split} {metric}": value for split, metric, label, value in rows if label is pd.NA}
 
     @classmethod
     def made(cls, run: Run, data: DataFacts, provenance: dict[str, Any], frame: pd.DataFrame, row: tuple) -> StoredRun:
