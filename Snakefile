@@ -21,7 +21,7 @@ from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_
 from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
 from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside, time_needed
 from igbrepro.publishing.sweeps import chapter_jobs
-from igbrepro.runs import default_store
+from igbrepro.runs import RESULTS, default_store
 
 PRESET = config.get("preset", "study")
 OUT = Path(config.get("out", f"build/{PRESET}")).as_posix()
@@ -32,11 +32,14 @@ RECORDS = [str(record_path(notebook_path(name, EXECUTED))) for name in ENTRIES]
 STAGED = [str(notebook_path(name, f"{OUT}/src/notebooks")) for name in ENTRIES]
 CLAIMS, EXPECTED = (sorted(map(str, Path(NOTEBOOKS).glob(f"ch*/{file}"))) for file in ("claims.py", "expected.yml"))
 AGAIN = set(records_to_remake(EXECUTED))
-GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "claims_glance", "figures", "runs"])
+GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "claims_glance", "costs", "figures", "runs"])
 EVIDENCE = str(config.get("evidence", "on" if PRESET in ("study", "paper") else "off")).lower()
 EVIDENCE = {"true": "on", "false": "off"}.get(EVIDENCE, EVIDENCE)  # as YAML reads on and off
 os.environ["IGBREPRO_EVIDENCE"] = EVIDENCE
 JOBS = {name: {job.key: job for job in chapter_jobs(name, PRESET, default_store(), NOTEBOOKS)} for name in ENTRIES}
+SHIPPED = {
+    name: [str(path) for path in [RESULTS / f"{name}.parquet"] if EVIDENCE == "on" and path.is_file()] for name in ENTRIES
+}
 IGBREPRO = f"IGBREPRO_EVIDENCE={EVIDENCE} PYTHONPATH={workflow.basedir!r} {sys.executable!r} -m igbrepro"
 BOOK = sorted(str(path) for path in Path("book").rglob("*") if path.is_file() and path.suffix != ".pyc")
 PACKAGE = sorted(map(str, Path(workflow.basedir, "igbrepro").rglob("*.py")))  # its docstrings are the API pages
@@ -62,7 +65,8 @@ onstart:
         Path(OUT, "log", f"{step}.txt").unlink(missing_ok=True)
     for line in set_aside(AGAIN):
         print(line, file=sys.stderr, flush=True)
-    print(time_needed(PRESET, ENTRIES, workflow.resource_settings.cores), flush=True)
+    training = sum(job.minutes for found in JOBS.values() for job in found.values())
+    print(time_needed(PRESET, ENTRIES, workflow.resource_settings.cores, training), flush=True)
 
 
 onerror:
@@ -100,6 +104,7 @@ rule executed:
 rule notebook:
     input:
         lambda wildcards: [str(path) for path in notebook_inputs(name(wildcards), NOTEBOOKS)],
+        lambda wildcards: SHIPPED[name(wildcards)],
         lambda wildcards: [f"{OUT}/trained/{name(wildcards)}/{job}" for job in JOBS[name(wildcards)]],
     output:
         notebook=f"{EXECUTED}/ch{{number}}_{{stem}}/{{stem}}.ipynb",

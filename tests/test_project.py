@@ -210,7 +210,7 @@ def test_a_chapter_is_complete_and_its_notebook_a_source(name):
 
 
 def test_every_preset_lists_every_chapter_and_the_laptop_s_is_the_notebooks_own():
-    assert preset_names() == ["smoke", "laptop", "paper"]
+    assert preset_names() == ["smoke", "laptop", "study", "paper"]
     assert all(list(load_preset(preset)) == CHAPTERS for preset in preset_names())
     assert not [name for name, entry in load_preset("laptop").items() if entry.parameters]
 

@@ -34,13 +34,13 @@ def write_notebook(path: Path, parameters: str, *cells: str) -> None:
 
 
 def write_sizes(folder: Path, **presets: dict) -> None:
-    """The sizes of a chapter at the presets smoke and laptop: the parameters named, 0.1 minutes."""
-    sizes = {name: {"minutes": 0.1, "parameters": presets.get(name, {})} for name in ("smoke", "laptop")}
+    """The sizes of a chapter at the presets smoke, laptop and study: the parameters named, 0.1 minutes."""
+    sizes = {name: {"minutes": 0.1, "parameters": presets.get(name, {})} for name in ("smoke", "laptop", "study")}
     (folder / "sizes.yml").write_text(yaml.safe_dump(sizes))
 
 
 def write_chapter(root: Path, name: str, parameters: str, *cells: str, **presets: dict) -> Path:
-    """A chapter without claims: its notebook and sizes; presets: parameters that smoke or laptop change."""
+    """A chapter without claims: its notebook and sizes; presets: parameters that they change."""
     folder = root / name
     write_notebook(folder / f"{name.partition('_')[2]}.ipynb", parameters, *cells)
     write_sizes(folder, **presets)

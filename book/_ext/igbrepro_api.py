@@ -24,7 +24,7 @@ from igbrepro.publishing import NOTEBOOKS, chapter_names, notebook_path
 
 ROOMS = (
     *("theory", "statistics", "data", "claims", "probes", "initialization"),
-    *("modules", "networks", "ensembles", "training", "figures", "diagnosis"),
+    *("modules", "networks", "ensembles", "training", "runs", "figures", "diagnosis"),
 )
 QUANTITIES = ("sigma_mu2", "sigma_y2")  # symbols in most texts, and functions of theory
 SECTIONS = re.compile(r"(Returns?|Raises|Source|Checked|Usage|Example)\b:?")

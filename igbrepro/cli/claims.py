@@ -9,7 +9,7 @@ import click
 from igbrepro.cli.options import EXISTING, chapters_folder, json_option, notebooks_option, show_json, show_table
 from igbrepro.errors import ParameterError
 
-BUILT = Path("build/laptop/executed")
+BUILT = Path("build/study/executed")
 STYLES = {
     "reproduced": "green",
     "reproduced with a caveat": "yellow",

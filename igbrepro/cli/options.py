@@ -20,7 +20,7 @@ EXISTING = click.Path(exists=True, file_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
-preset_option = click.option("--preset", default="laptop", show_default=True, help="smoke, laptop or paper.")
+preset_option = click.option("--preset", default="laptop", show_default=True, help="smoke, laptop, study or paper.")
 notebooks_option = click.option("--notebooks", type=FOLDER, help="Another folder of chapters.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 

@@ -19,8 +19,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from igbrepro.claims import Claim, Measurement, Outcome, Record, Verdict, describe_data
-from igbrepro.publishing.chapters import NOTEBOOKS, chapter_number, chapters_in, load_register, notebook_path
+from igbrepro.publishing.chapters import (
+    NOTEBOOKS,
+    chapter_number,
+    chapters_in,
+    load_register,
+    notebook_path,
+    preset_names,
+)
+from igbrepro.publishing.costs import Cost, costs
 from igbrepro.publishing.rejudged import read_rejudged
+from igbrepro.runs import default_store
 
 THUMBNAIL_PIXELS = 480
 Register = Mapping[str, Mapping[str, Claim]]
@@ -226,6 +235,28 @@ def runs_page(records: list[Record], chapters: Mapping[str, Chapter]) -> str:
     )
 
 
+def costs_page(chapters: Mapping[str, Chapter], root: Path | str = NOTEBOOKS) -> str:
+    """The page of costs: core time of every chapter at every preset, and of the training runs among it."""
+    presets = preset_names(root)
+    table = costs(presets, default_store(), root)
+    trained = [(name, preset, one) for name, row in table.items() for preset, one in row.items() if one.runs]
+    totals = {preset: sum(row[preset].minutes for row in table.values()) for preset in presets}
+    return _render("costs.md", chapters, presets=presets, table=table, trained=trained, totals=totals)
+
+
+def _core_time(minutes: float) -> str:
+    """ "12 s", "3.4 min" or "5.6 h" of one core."""
+    return _clock(60 * minutes) if minutes < 90 else f"{minutes / 60:.3g} h"
+
+
+def _gpu_time(hours: float) -> str:
+    return f"{hours:.2g} h" if hours >= 0.01 else "below 0.01 h"
+
+
+def _cost(one: Cost) -> str:
+    return _core_time(one.notebook) + (f" + {_core_time(one.training)} training" if one.runs else "")
+
+
 def _environment(made: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Versions and machine of a run, as (what, which)."""
     versions = {"Python": made.get("python", "?"), **made.get("versions", {})}
@@ -242,8 +273,11 @@ FILTERS = {
     "badge": badge,
     "clock": _clock,
     "commit": _commit,
+    "core_time": _core_time,
+    "cost": _cost,
     "data": _data,
     "date": lambda text: text[:16].replace("T", " "),
+    "gpu_time": _gpu_time,
     "md": _escape,
     "numbers": _numbers,
     "short": _short,
@@ -255,7 +289,7 @@ FILTERS = {
 
 
 def write_pages(records_folder: Path | str, out_folder: Path | str, root: Path | str = NOTEBOOKS) -> list[Path]:
-    """Write claims.md, claims_glance.md, figures.md and runs.md to `out_folder` and return their paths.
+    """Write claims.md, claims_glance.md, costs.md, figures.md and runs.md to `out_folder` and return their paths.
 
     records_folder: the tree of executed notebooks with their records beside them, a folder directly below the source
     root of the book; its name is the first part of the chapters' document names.
@@ -267,6 +301,7 @@ def write_pages(records_folder: Path | str, out_folder: Path | str, root: Path |
     texts = {
         "claims.md": claims_page(records, chapters, register),
         "claims_glance.md": glance_page(records, register),
+        "costs.md": costs_page(chapters, root),
         "figures.md": figures_page(chapters, out_folder / "thumbnails"),
         "runs.md": runs_page(records, chapters),
     }

@@ -130,13 +130,20 @@ def build_html(src: Path | str, html: Path | str) -> None:
     shutil.rmtree(work)
 
 
-def time_needed(preset: str, entries: Mapping[str, Entry], cores: int | None) -> str:
-    """How long a whole run of a preset takes on `cores` cores (None: not known, as on a cluster), in words."""
+def time_needed(preset: str, entries: Mapping[str, Entry], cores: int | None, training: float = 0.0) -> str:
+    """How long a whole run of a preset takes on `cores` cores (None: not known, as on a cluster), in words.
+
+    training: minutes of one core for the training runs that are jobs of their own.
+    """
     minutes = [entry.minutes for entry in entries.values()]
     at_once = max(1, min(cores or 1, len(minutes)))
-    wall = max(sum(minutes) / at_once, max(minutes, default=0.0)) + 1  # the last minute is the making of the pages
+    wall = (
+        max((sum(minutes) + training) / at_once, max(minutes, default=0.0)) + 1
+    )  # the last minute is the making of the pages
     return (
-        f"Preset {preset}: {len(minutes)} notebooks, {sum(minutes):.3g} minutes of computing; with {at_once} at a time "
+        f"Preset {preset}: {len(minutes)} notebooks, {sum(minutes) + training:.3g} minutes of computing"
+        + (f", {training:.3g} of them for training runs" if training else "")
+        + f"; with {at_once} at a time "
         f"and the pages ready in about {math.ceil(wall)} minutes. What is up to date is not run again."
     )
 

@@ -1,6 +1,6 @@
 """Training runs as data: declared sweeps, a store of what was computed, audits of what was shipped."""
 
-from igbrepro.runs.audit import Audit, audit, audit_claim, audit_run
+from igbrepro.runs.auditing import Audit, audit, audit_claim, audit_run
 from igbrepro.runs.cost import Pace, in_words, multiply_adds, work
 from igbrepro.runs.declared import (
     PROTOCOL,
@@ -11,7 +11,7 @@ from igbrepro.runs.declared import (
     Sweep,
     starts,
 )
-from igbrepro.runs.obtain import RESULTS, Plan, Results, choose, compute, default_store, make_plan, obtain
+from igbrepro.runs.results import RESULTS, Plan, Results, choose, compute, default_store, make_plan, obtain
 from igbrepro.runs.store import Store, StoredRun, StoreFull, StoreWarning, write_runs
 
 __all__ = [

@@ -27,9 +27,8 @@ def write_chapter(root, name, parameters, *cells, minutes=0.1, claims="", expect
     """A chapter: its notebook, claims and sizes; presets: changed parameters by preset, such as smoke={"width": 8}."""
     folder = root / name
     write_notebook(folder / f"{name.partition('_')[2]}.ipynb", parameters, *cells)
-    sizes = {
-        preset: {"minutes": minutes, "parameters": presets.get(preset, {})} for preset in ("smoke", "laptop", "paper")
-    }
+    names = ("smoke", "laptop", "study", "paper")
+    sizes = {preset: {"minutes": minutes, "parameters": presets.get(preset, {})} for preset in names}
     (folder / "sizes.yml").write_text(yaml.safe_dump(sizes))
     (folder / "expected.yml").write_text(yaml.safe_dump(expected or {}))
     (folder / "claims.py").write_text(claims)

@@ -243,8 +243,8 @@ def test_the_workflow_refuses_unknown_names(tmp_path, config, words):
     assert run.returncode != 0 and words in run.stdout
 
 
-@pytest.mark.parametrize(("preset", "checked"), [("laptop", True), ("smoke", False)])
-def test_a_dry_run_lists_its_jobs_and_only_the_laptop_preset_is_held_to_the_register(toys, tmp_path, preset, checked):
+@pytest.mark.parametrize(("preset", "checked"), [("study", True), ("smoke", False)])
+def test_a_dry_run_lists_its_jobs_and_only_the_study_preset_is_held_to_the_register(toys, tmp_path, preset, checked):
     plan = snakemake("html", "--dry-run", preset=preset, notebooks=toys, out=tmp_path)
     assert plan.returncode == 0, plan.stdout
     jobs = {line.partition(": ")[2] for line in plan.stdout.splitlines() if line.startswith("Job ")}

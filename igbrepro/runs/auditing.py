@@ -25,7 +25,7 @@ from igbrepro.runs.declared import Run
 from igbrepro.runs.store import StoredRun
 
 if TYPE_CHECKING:
-    from igbrepro.runs.obtain import Results
+    from igbrepro.runs.results import Results
 
 EARLY_STEPS = 10
 EARLY = {0: 1e-4, EARLY_STEPS: 2e-3}  # largest relative gap of a test loss, up to this step

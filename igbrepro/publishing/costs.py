@@ -1,0 +1,54 @@
+"""What every chapter costs at every preset, before anything is run (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, load_preset
+from igbrepro.publishing.sweeps import has_experiment, plan_chapter
+from igbrepro.runs import Pace, Store, work
+
+GPU_RATE = 5e12
+"""Multiply-adds a second that we count a GPU with: what a data-centre one gives small networks in batches."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one chapter at one preset.
+
+    notebook: minutes of one core for all but the runs.  runs: how many it asks for; shipped: how many of them are here.
+    training: minutes of one core for all of them, shipped or not.  gpu: hours of a GPU for them, a guess.
+    """
+
+    notebook: float
+    runs: int = 0
+    shipped: int = 0
+    training: float = 0.0
+    gpu: float = 0.0
+
+    @property
+    def minutes(self) -> float:
+        """Of one core, for all."""
+        return self.notebook + self.training
+
+
+def costs(presets: Sequence[str], store: Store, root: Path | str = NOTEBOOKS) -> dict[str, dict[str, Cost]]:
+    """By chapter and preset; runs take as long as stored ones of their kind took."""
+    entries = {preset: load_preset(preset, root) for preset in presets}
+    pace = Pace(store.all(numbers=False))
+    found: dict[str, dict[str, Cost]] = {}
+    for name in chapter_names(root):
+        found[name] = {}
+        for preset in presets:
+            minutes = entries[preset][name].minutes
+            if not has_experiment(name, root):
+                found[name][preset] = Cost(minutes)
+                continue
+            plans = plan_chapter(name, preset, store, root=root).plans.values()
+            runs = [run for plan in plans for run in plan.sweep.runs]
+            training = sum(map(pace.seconds, runs)) / 60
+            gpu = sum(map(work, runs)) / GPU_RATE / 3600
+            found[name][preset] = Cost(minutes, len(runs), sum(len(plan.stored) for plan in plans), training, gpu)
+    return found
