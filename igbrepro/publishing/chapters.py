@@ -252,7 +252,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 
 def preset_names(root: Path | str = NOTEBOOKS) -> list[str]:
-    """The presets of the chapters below `root`, smoke, laptop, study and paper, in the order in which the first names them."""
+    """The presets of the chapters below `root` (smoke, laptop, study, paper), in the order of the first chapter."""
     return list(dict.fromkeys(preset for name in chapter_names(root) for preset in _sizes(name, root)))
 
 

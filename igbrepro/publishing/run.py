@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PROVENANCE_TITLE = "How this page was made"
-FOLDER_VARIABLES = ("IGBREPRO_DATA", "IGBREPRO_CACHE")  # of the environment; name a folder
+FOLDER_VARIABLES = ("IGBREPRO_DATA", "IGBREPRO_CACHE", "IGBREPRO_STORE")  # of the environment; name a folder
 
 
 class NotebookFailed(IgbreproError, RuntimeError):

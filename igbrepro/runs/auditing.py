@@ -87,6 +87,17 @@ class Audit:
         return bool((self.table["gap"] <= 1).all())
 
     @property
+    def summary(self) -> pd.DataFrame:
+        """One row a run that was trained again: its largest gaps, in units of what is allowed, and the last accuracies."""
+        rows = []
+        for (name, seed), group in self.table.groupby(["run", "seed"], sort=False):
+            ends = group[group["metric"] == "accuracy"].iloc[-1]
+            early, late = (group[group["early"] == part]["gap"].max() for part in (True, False))
+            rows.append((name, seed, early, late, ends["step"], ends["shipped"], ends["here"]))
+        columns = ["run", "seed", "largest early gap", "largest late gap", "step", "accuracy, shipped", "accuracy, here"]
+        return pd.DataFrame(rows, columns=pd.Index(columns)).set_index(["run", "seed"])
+
+    @property
     def measurements(self) -> list[Measurement]:
         """What the claim of `audit_claim` is judged by."""
         found = [Measurement(AUDITED, len(self.runs), note=self.why)]

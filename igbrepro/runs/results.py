@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from platformdirs import user_cache_path
 
 from igbrepro.claims import provenance
 from igbrepro.data import Dataset
@@ -31,11 +32,14 @@ Declaration = Callable[[Parameters, DataFacts], Sweep]
 
 
 def default_store() -> Store:
-    """The store that the environment names: IGBREPRO_STORE (default: build/store of this clone), with the evidence.
+    """The store that the environment names: IGBREPRO_STORE, with the evidence.
 
+    Unset, it is build/store of this clone, or in the user's cache where the package is no clone.
     IGBREPRO_EVIDENCE=off leaves the shipped runs out.
     """
-    folder = Path(os.environ.get("IGBREPRO_STORE") or ROOT / "build" / "store")
+    clone = (ROOT / "pyproject.toml").is_file()
+    usual = ROOT / "build" / "store" if clone else user_cache_path("igbrepro") / "store"
+    folder = Path(os.environ.get("IGBREPRO_STORE") or usual).expanduser()
     said = os.environ.get("IGBREPRO_EVIDENCE", "on").strip().lower()
     if said not in ("on", "off"):
         raise ParameterError(f"IGBREPRO_EVIDENCE={said!r}: need on or off.")
