@@ -88,13 +88,13 @@ class Audit:
 
     @property
     def summary(self) -> pd.DataFrame:
-        """One row a run that was trained again: its largest gaps, in units of what is allowed, and the last accuracies."""
+        """One row a run that was trained again: its largest gaps, 1 being what is allowed, and the last accuracies."""
         rows = []
         for (name, seed), group in self.table.groupby(["run", "seed"], sort=False):
             ends = group[group["metric"] == "accuracy"].iloc[-1]
             early, late = (group[group["early"] == part]["gap"].max() for part in (True, False))
             rows.append((name, seed, early, late, ends["step"], ends["shipped"], ends["here"]))
-        columns = ["run", "seed", "largest early gap", "largest late gap", "step", "accuracy, shipped", "accuracy, here"]
+        columns = ["run", "seed", "early gap", "late gap", "step", "accuracy, shipped", "accuracy, here"]
         return pd.DataFrame(rows, columns=pd.Index(columns)).set_index(["run", "seed"])
 
     @property
