@@ -19,7 +19,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 .PHONY: book test notebook serve clean help environment
 
 book: $(STAMP)  ## execute the notebooks and build the book (PRESET=smoke, laptop, study or paper)
-	@$(BIN)/snakemake --cores all --config preset=$(PRESET)
+	@$(BIN)/snakemake --cores all --logger igbrepro --quiet host --config preset=$(PRESET)
 	@echo "The book is $(SITE)/index.html; make serve shows it with its search."
 
 test: $(STAMP)  ## run all tests; those that need Chromium are named where there is none
@@ -34,7 +34,7 @@ serve: $(STAMP)  ## show the built book at http://127.0.0.1:8000 (PORT=...)
 
 clean:  ## delete everything generated, but not the environment
 	rm -rf build .snakemake .pytest_cache .ruff_cache .hypothesis .benchmarks
-	find igbrepro notebooks tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find igbrepro snakemake_logger_plugin_igbrepro notebooks tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)

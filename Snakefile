@@ -16,9 +16,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from snakemake.logging import logger
+
 sys.path.insert(0, workflow.basedir)
 from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_key, record_path
 from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
+from igbrepro.publishing.progress import planned
 from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside, time_needed
 from igbrepro.publishing.sweeps import chapter_jobs
 from igbrepro.runs import RESULTS, default_store
@@ -67,6 +70,7 @@ onstart:
         print(line, file=sys.stderr, flush=True)
     training = sum(job.minutes for found in JOBS.values() for job in found.values())
     print(time_needed(PRESET, ENTRIES, workflow.resource_settings.cores, training), flush=True)
+    logger.info(None, extra={"plan": planned(workflow.dag)})  # for the display of progress
 
 
 onerror:
@@ -128,7 +132,7 @@ rule training:
     output:
         touch(f"{OUT}/trained/ch{{number}}_{{stem}}/{{job}}"),
     log:
-        f"{OUT}/log/trained/ch{{number}}_{{stem}}/{{job}}.txt",
+        f"{OUT}/log/trained/ch{{number}}_{{stem}}-{{job}}.txt",
     message:
         "train runs of ch{wildcards.number}_{wildcards.stem}, job {wildcards.job}"
     priority: 10_000  # before all notebooks, which wait for runs

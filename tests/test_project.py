@@ -112,12 +112,13 @@ def distributions() -> dict[str, list[str]]:
     return dict(packages_distributions())
 
 
-OWN = {"igbrepro", "notebooks", "claims", "lab", *(path.stem for path in (ROOT / "tests").iterdir())}
+PLUGIN = "snakemake_logger_plugin_igbrepro"
+OWN = {"igbrepro", PLUGIN, "notebooks", "claims", "lab", *(path.stem for path in (ROOT / "tests").iterdir())}
 OWN |= {path.stem for path in NOTEBOOKS.glob("ch*/*.py")}
 
 
 @pytest.mark.parametrize(
-    ("folders", "groups"), [(("igbrepro", "notebooks"), ()), (("tests", "benchmarks"), ("book", "test"))]
+    ("folders", "groups"), [(("igbrepro", "notebooks"), ()), (("tests", "benchmarks", PLUGIN), ("book", "test"))]
 )
 def test_what_is_imported_is_declared(folders, groups):
     declared = {canonical(r.name) for r in requirements(PROJECT["dependencies"], *(EXTRAS[name] for name in groups))}

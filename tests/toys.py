@@ -47,8 +47,9 @@ def write_chapter(root: Path, name: str, parameters: str, *cells: str, **presets
     return folder
 
 
-def snakemake(target: str, *options: str, **config: object) -> subprocess.CompletedProcess:
-    """Run the repository's workflow; stdout holds both streams in the order of writing."""
+def snakemake(target: str, *options: str, apart: bool = False, **config: object) -> subprocess.CompletedProcess:
+    """Run the repository's workflow; stdout holds both streams in the order of writing, unless they are kept apart."""
     command = [sys.executable, "-m", "snakemake", target, "--cores", str(os.cpu_count()), *options]
     command += ["--config", *(f"{key}={value}" for key, value in config.items())]
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    errors = subprocess.PIPE if apart else subprocess.STDOUT
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, check=False)

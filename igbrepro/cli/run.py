@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,11 @@ change_option = click.option(
 @preset_option
 @click.option("--out", type=FOLDER, help="Where results go.  [default: build/run/PRESET]")
 @click.option("--dry-run", is_flag=True, help="Only say how many training runs are missing, and how long they take.")
-@click.option("--log", type=FILE, help="Where the notebook is written while it runs, and kept if it fails.")
+@click.option(
+    "--log",
+    type=FILE,
+    help="Where the notebook is written while it runs, and kept if it fails; all that is said, beside it.",
+)
 @notebooks_option
 def run(
     name: str,
@@ -49,13 +55,15 @@ def run(
 ) -> None:
     """Run chapter NAME and print its verdicts.
 
-    NAME is the chapter's name, its number, or any part of the name that is unique.
+    NAME is the chapter's name, its number, or any part of the name that is unique.  With --log the verdicts and all
+    warnings go to a text file beside the log, and one line with their counts is printed.
     """
     from igbrepro.publishing import (
         find_chapter,
         load_preset,
         notebook_path,
         resolve_parameters,
+        result_line,
         run_notebook,
     )
 
@@ -67,17 +75,45 @@ def run(
         check_folder("log", log.parent)
         check_file("log", log if log.parent.exists() else None)
     resolve_parameters(chapter, preset, values, root)  # refuses what is wrong before a time is told
-    click.echo(time_told(chapter, preset, load_preset(preset, root)[chapter].minutes, values), err=True)
-    for line in missing_told(chapter, preset, values, root):
-        click.echo(line, err=True)
-    if dry_run:
-        return
-    alone = sys.stderr.isatty() and log is None  # the workflow names a log, and runs several at once
-    record = run_notebook(chapter, preset=preset, changes=values, out=out, log=log, root=root, progress=alone)
-    where = f"{notebook_path(chapter, out)}, record, figures and tables beside it"
-    click.echo(f"{chapter}: done in {in_words(record.seconds / 60)} -> {where}")
-    for verdict in record.verdicts:
-        click.echo(verdict)
+    told = time_told(chapter, preset, load_preset(preset, root)[chapter].minutes, values)
+    with contextlib.nullcontext() if log is None else output_in(text_beside(log)):
+        click.echo(told, err=True)
+        for line in missing_told(chapter, preset, values, root):
+            click.echo(line, err=True)
+        if dry_run:
+            return
+        alone = sys.stderr.isatty() and log is None  # the workflow names a log, and runs several at once
+        record = run_notebook(chapter, preset=preset, changes=values, out=out, log=log, root=root, progress=alone)
+        where = f"{notebook_path(chapter, out)}, record, figures and tables beside it"
+        click.echo(f"{chapter}: done in {in_words(record.seconds / 60)} -> {where}")
+        for verdict in record.verdicts:
+            click.echo(verdict)
+    if log is not None:
+        click.echo(result_line(record))
+
+
+def text_beside(log: Path) -> Path:
+    """Where what is said goes beside a log: log/ch06_learning.txt beside log/ch06_learning.ipynb."""
+    return log.with_suffix(".txt") if log.suffix != ".txt" else log.with_name(f"{log.name}.txt")
+
+
+@contextlib.contextmanager
+def output_in(path: Path) -> Iterator[None]:
+    """Both output streams, those of the processes started meanwhile too, into a new text file at `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(stream) for stream in (1, 2)]
+    with path.open("w", encoding="utf-8", buffering=1) as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+        try:
+            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                yield
+        finally:
+            for stream, before in zip((1, 2), kept, strict=True):
+                os.dup2(before, stream)
+                os.close(before)
 
 
 def changes_of(chapter: str, changes: tuple[tuple[str, str], ...], root: Path) -> dict[str, Any]:

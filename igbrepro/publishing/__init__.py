@@ -16,6 +16,7 @@ from igbrepro.publishing.chapters import (
     resolve_parameters,
 )
 from igbrepro.publishing.pages import all_verdicts, write_pages
+from igbrepro.publishing.progress import result_line
 from igbrepro.publishing.rejudged import check_records, read_rejudged, stage_chapters
 from igbrepro.publishing.run import parse_value, run_notebook
 from igbrepro.publishing.stage import build_html, forget_others, repository_url, stage_book
@@ -45,6 +46,7 @@ __all__ = [
     "read_rejudged",
     "repository_url",
     "resolve_parameters",
+    "result_line",
     "run_notebook",
     "stage_book",
     "stage_chapters",

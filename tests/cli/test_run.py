@@ -144,3 +144,20 @@ def test_a_notebook_is_called_failed_only_once_it_has_failed(igbrepro, toys, tmp
     kept = out / "ch03_breaks" / "breaks.failed.ipynb"
     assert str(kept) in err and [p.name for p in out.rglob("*.ipynb")] == [kept.name]
     assert printed(kept).startswith("['breaks.unfinished.ipynb']\n")
+
+
+@pytest.mark.parametrize(("log", "text"), [("good.ipynb", "good.txt"), ("good.txt", "good.txt.txt")])
+def test_with_a_log_all_that_is_said_goes_beside_it_and_one_line_is_printed(
+    igbrepro, toys, tmp_path, monkeypatch, log, text
+):
+    def noisy(*_, **__):
+        print("printed")
+        os.system("echo of a process; echo its errors >&2")
+        return Record("ch01_good", "laptop", {}, (), {}, 61.0)
+
+    monkeypatch.setattr("igbrepro.publishing.run_notebook", noisy)
+    options = ["--notebooks", toys, "--out", tmp_path, "--log", tmp_path / "log" / log]
+    assert igbrepro("run", "good", *options) == (0, "ch01_good: no verdicts (61 s)\n", "")
+    said = (tmp_path / "log" / text).read_text().splitlines()
+    assert said[0].startswith("ch01_good starts: about 6 seconds") and said[-1].startswith("ch01_good: done in 61")
+    assert said[1:-1] == ["printed", "of a process", "its errors"]
