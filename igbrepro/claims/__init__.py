@@ -1,5 +1,6 @@
 """Claims, the measured numbers that judge them, verdicts and records (no torch here)."""
 
+from igbrepro.claims.compared import Comparison, Pair, compare_runs, records_at
 from igbrepro.claims.comparisons import (
     closest_rival,
     compare,
@@ -20,9 +21,11 @@ __all__ = [
     "RECORD_SUFFIX",
     "VERDICT_MIME",
     "Claim",
+    "Comparison",
     "Decision",
     "Measurement",
     "Outcome",
+    "Pair",
     "Record",
     "Rule",
     "Verdict",
@@ -31,6 +34,7 @@ __all__ = [
     "between",
     "closest_rival",
     "compare",
+    "compare_runs",
     "describe_data",
     "exact",
     "extremes",
@@ -44,5 +48,6 @@ __all__ = [
     "over_seeds",
     "provenance",
     "read_records",
+    "records_at",
     "rejudge",
 ]

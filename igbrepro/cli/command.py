@@ -7,6 +7,7 @@ import click
 from igbrepro import __version__
 from igbrepro.cli.book import html, pages
 from igbrepro.cli.claims import claims
+from igbrepro.cli.compare import compare
 from igbrepro.cli.data import data
 from igbrepro.cli.diagnose import diagnose
 from igbrepro.cli.listing import list_notebooks
@@ -21,7 +22,7 @@ def app() -> None:
     """Reproduce arXiv 2505.12096 claim by claim: networks that train best start out biased."""
 
 
-for subcommand in (run, runs, list_notebooks, claims, diagnose, data, pages, html):
+for subcommand in (run, runs, list_notebooks, claims, compare, diagnose, data, pages, html):
     app.add_command(subcommand)
 
 
