@@ -22,6 +22,7 @@ sys.path.insert(0, workflow.basedir)
 from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_key, record_path
 from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
 from igbrepro.publishing.progress import planned
+from igbrepro.publishing.resources import resources, resources_of
 from igbrepro.publishing.stage import failure_report, records_to_remake, repository_url, set_aside, time_needed
 from igbrepro.publishing.sweeps import chapter_jobs
 from igbrepro.runs import RESULTS, default_store
@@ -69,7 +70,8 @@ onstart:
     for line in set_aside(AGAIN):
         print(line, file=sys.stderr, flush=True)
     training = sum(job.minutes for found in JOBS.values() for job in found.values())
-    print(time_needed(PRESET, ENTRIES, workflow.resource_settings.cores, training), flush=True)
+    at_once = workflow.resource_settings.cores or workflow.resource_settings.nodes  # of a cluster: so many jobs
+    print(time_needed(PRESET, ENTRIES, at_once, training), flush=True)
     logger.info(None, extra={"plan": planned(workflow.dag)})  # for the display of progress
 
 
@@ -94,6 +96,9 @@ rule html:
     params:
         code=module_digest("publishing.stage"),
         repository=repository_url(),
+    threads: 1
+    resources:
+        **resources(minutes=5),
     shell:
         "{IGBREPRO} html --out {OUT} > {log} 2>&1"
 
@@ -124,6 +129,9 @@ rule notebook:
         claims=lambda wildcards: needs_digest(name(wildcards), NOTEBOOKS),
         again=lambda wildcards: made(record_path(notebook_path(name(wildcards), EXECUTED))),
         versions=[version(package) for package in ("numpy", "scipy", "torch")],
+    threads: 1
+    resources:
+        **resources_of(lambda wildcards: ENTRIES[name(wildcards)]),
     shell:
         "{IGBREPRO} run ch{wildcards.number}_{wildcards.stem} --preset {PRESET} --notebooks {NOTEBOOKS} --out {EXECUTED} --log {log}"
 
@@ -156,6 +164,9 @@ rule register:
         "compare the verdicts with the committed ones"
     params:
         code=module_digest("publishing.rejudged"),
+    threads: 1
+    resources:
+        **resources(minutes=1),
     shell:
         "{IGBREPRO} claims --check --records {EXECUTED} --notebooks {NOTEBOOKS} > {output} 2> {log}"
 
@@ -174,5 +185,8 @@ rule pages:
     params:
         code=module_digest("publishing.pages"),
         notebooks=list(ENTRIES),
+    threads: 1
+    resources:
+        **resources(minutes=1),
     shell:
         "{IGBREPRO} pages --out {OUT} --notebooks {NOTEBOOKS} {params.notebooks} > {log} 2>&1"

@@ -4,7 +4,7 @@
         pooling.ipynb    the story; its name is the folder's without the number
         claims.py        Claims at module level, one by one or in dicts
         expected.yml     the committed verdicts, claim id: outcome
-        sizes.yml        minutes and changed parameters of every preset
+        sizes.yml        minutes and changed parameters of every preset; memory_gb and gpu where it needs more
         *.py             code that no other chapter uses
 
 Parameters are read from the tagged cell with `ast`, which unlike papermill's own inspection sees every assignment and
@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
@@ -28,6 +30,7 @@ import yaml
 
 from igbrepro.claims import RECORD_SUFFIX, Claim, Outcome
 from igbrepro.errors import ParameterError
+from igbrepro.publishing.resources import MEMORY_GB
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = PACKAGE.parent
@@ -37,10 +40,12 @@ NAME = re.compile(r"ch(\d+)_(\w+)")
 
 @dataclass(frozen=True)
 class Entry:
-    """What a preset says about one chapter: its expected run time and the parameters it changes."""
+    """What a preset says about one chapter: minutes on one core, the parameters it changes, its memory and GPUs."""
 
     minutes: float
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    memory_gb: float = MEMORY_GB
+    gpu: int = 0
 
 
 def _one_of(argument: str, value: str, known: list[str]) -> str:
@@ -263,6 +268,24 @@ def _sizes(name: str, root: Path | str) -> dict[str, Any]:
     return _yaml(path)
 
 
+def _entry(fields: Any, where: str) -> Entry:
+    """What a preset says about a chapter, checked but for the names of its parameters."""
+    needed, known = {"minutes", "parameters"}, [field.name for field in dataclass_fields(Entry)]
+    if not isinstance(fields, dict) or not needed <= set(fields):
+        raise ParameterError(f"{where}: need the keys `minutes` and `parameters`, got {fields!r}.")
+    for key in fields:
+        if key not in known:
+            raise ParameterError(f"{where}: " + _one_of("key", str(key), known))
+    entry = Entry(**{**fields, "parameters": fields["parameters"] or {}})
+    for key, unit in (("minutes", "of one core"), ("memory_gb", "in GB")):
+        value = getattr(entry, key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 and math.isfinite(value)):
+            raise ParameterError(f"{where}: {key}={value!r}: need a number above 0, {unit}.")
+    if isinstance(entry.gpu, bool) or not isinstance(entry.gpu, int) or entry.gpu < 0:
+        raise ParameterError(f"{where}: gpu={entry.gpu!r}: need the number of GPUs, 0 (as without the key) or more.")
+    return entry
+
+
 def load_preset(preset: str, root: Path | str = NOTEBOOKS) -> dict[str, Entry]:
     """The entries of a preset by chapter, each checked against its notebook.
 
@@ -276,12 +299,7 @@ def load_preset(preset: str, root: Path | str = NOTEBOOKS) -> dict[str, Entry]:
         where, raw = f"{name}/sizes.yml", _sizes(name, root)
         if preset not in raw:
             raise ParameterError(f"{where}: has no preset {preset!r}; every chapter needs one of each.")
-        fields = raw[preset]
-        if not isinstance(fields, dict) or set(fields) != {"minutes", "parameters"}:
-            raise ParameterError(f"{where}: {preset}: need the keys `minutes` and `parameters`, got {fields!r}.")
-        entry = Entry(fields["minutes"], fields["parameters"] or {})
-        if isinstance(entry.minutes, bool) or not isinstance(entry.minutes, Real) or not entry.minutes > 0:
-            raise ParameterError(f"{where}: {preset}: minutes={entry.minutes!r}: need a number above 0.")
+        entry = _entry(raw[preset], f"{where}: {preset}")
         _check_changes(entry.parameters, parameter_defaults(notebook_path(name, root)), f"{where}: {preset}")
         entries[name] = entry
     return entries

@@ -81,7 +81,13 @@ def test_a_folder_without_chapters_is_refused(tmp_path):
         ("{minutes: 1, parameters: {lr: 1e-5}}", "lr='1e-5': need a number"),  # YAML reads a text here
         ("{minutes: 1, parameters: {widths: 3}}", "widths=3: need a list"),
         ("{minutes: 0, parameters: {}}", "minutes=0: need a number above 0"),
+        ("{minutes: .inf, parameters: {}}", "minutes=inf: need a number above 0, of one core"),
         ("{minutes: 1, params: {}}", "need the keys `minutes` and `parameters`"),
+        ("{minutes: 1, parameters: {}, memory: 8}", r"key='memory'.*did you mean memory_gb\?"),
+        ("{minutes: 1, parameters: {}, memory_gb: 8 GB}", "memory_gb='8 GB': need a number above 0, in GB"),
+        ("{minutes: 1, parameters: {}, memory_gb: 0}", "memory_gb=0: need a number above 0, in GB"),
+        ("{minutes: 1, parameters: {}, gpu: true}", "gpu=True: need the number of GPUs, 0"),
+        ("{minutes: 1, parameters: {}, gpu: -1}", "gpu=-1: need the number of GPUs, 0"),
         ("[", "not readable as YAML"),
     ],
 )
@@ -90,6 +96,14 @@ def test_slips_in_sizes_are_named(toys, text, words):
     with pytest.raises(ParameterError, match=words) as caught:
         chapters.load_preset("smoke", toys)
     assert "ch01_good/sizes.yml" in str(caught.value)
+
+
+def test_memory_and_gpus_are_said_where_they_are_not_the_usual(toys):
+    text = "smoke: {minutes: 1, parameters: {width: 3}, memory_gb: 0.5, gpu: 2}"
+    (toys / "ch01_good" / "sizes.yml").write_text(text)
+    good, other = chapters.load_preset("smoke", toys).values()
+    assert good == chapters.Entry(1, {"width": 3}, 0.5, 2)
+    assert (other.memory_gb, other.gpu) == (4, 0)
 
 
 def test_unknown_preset(toys):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shlex
+import shutil
 
 import nbformat
 import pytest
@@ -184,6 +185,24 @@ def test_a_failure_spares_the_others_and_is_told_last(toys, tmp_path):
     write_sizes(toys / "ch02_other", smoke={"seed": 7})
     assert toy.run() == ["other"]
     assert Record.read(toy.out / "executed/ch02_other/other.record.json").parameters == {"seed": 7}
+
+
+def test_what_jobs_ask_of_a_cluster_holds_none_back_here(toys, tmp_path):
+    """Two jobs that want more than any machine has, each waiting for the other, run side by side."""
+    parameters = f"seed = 1\nmine = ''\nother = ''\nfolder = {str(tmp_path)!r}"
+    meet = """import time, pathlib
+(pathlib.Path(folder) / mine).touch()
+until = time.monotonic() + 60
+while not (pathlib.Path(folder) / other).exists():
+    assert time.monotonic() < until, f"{mine} waited for {other} in vain"
+    time.sleep(0.1)"""
+    for name, mine, other in (("ch01_good", "one", "two"), ("ch02_other", "two", "one")):
+        shutil.rmtree(toys / name)
+        write_chapter(toys, name, parameters, meet)
+        asks = {"minutes": 100_000, "memory_gb": 1e6, "gpu": 8}
+        write_sizes(toys / name, asks, smoke={"mine": mine, "other": other})
+    done = snakemake("executed", "--cores", "2", preset="smoke", notebooks=toys, out=tmp_path / "out")
+    assert done.returncode == 0, done.stdout
 
 
 def test_words_run_nothing_and_rules_judge_what_was_measured(toys, tmp_path):
