@@ -13,6 +13,7 @@ import atexit
 import os
 import re
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -146,6 +147,11 @@ rule training:
     priority: 10_000  # before all notebooks, which wait for runs
     params:
         minutes=lambda wildcards: JOBS[name(wildcards)][wildcards.job].minutes,
+    threads: 1
+    resources:
+        **resources_of(
+            lambda wildcards: replace(ENTRIES[name(wildcards)], minutes=JOBS[name(wildcards)][wildcards.job].minutes)
+        ),
     shell:
         "OMP_NUM_THREADS={threads} {IGBREPRO} runs compute ch{wildcards.number}_{wildcards.stem} --preset {PRESET} "
         "--job {wildcards.job} --notebooks {NOTEBOOKS} > {log} 2>&1"
