@@ -22,7 +22,7 @@ book: $(STAMP)  ## execute the notebooks and build the book (PRESET=smoke, lapto
 	@$(BIN)/snakemake --cores all --logger igbrepro --quiet host --config preset=$(PRESET)
 	@echo "The book is $(SITE)/index.html; make serve shows it with its search."
 
-test: $(STAMP)  ## run all tests; those that need Chromium are named where there is none
+test: $(STAMP)  ## run all tests; those that need Chromium or Slurm are named where there is none
 	$(BIN)/python -m pytest
 
 notebook: $(STAMP)  ## open JupyterLab on the notebooks

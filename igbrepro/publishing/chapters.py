@@ -19,7 +19,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from dataclasses import fields as dataclass_fields
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
@@ -270,7 +269,7 @@ def _sizes(name: str, root: Path | str) -> dict[str, Any]:
 
 def _entry(fields: Any, where: str) -> Entry:
     """What a preset says about a chapter, checked but for the names of its parameters."""
-    needed, known = {"minutes", "parameters"}, [field.name for field in dataclass_fields(Entry)]
+    needed, known = {"minutes", "parameters"}, list(Entry.__dataclass_fields__)
     if not isinstance(fields, dict) or not needed <= set(fields):
         raise ParameterError(f"{where}: need the keys `minutes` and `parameters`, got {fields!r}.")
     for key in fields:
