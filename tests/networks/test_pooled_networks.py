@@ -11,7 +11,7 @@ from torch import nn
 from igbrepro.ensembles import Measure, Sampling, gaussian_inputs, gradient_profile, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec, initialize_
-from igbrepro.modules import ResidualBlock, StackedMLP
+from igbrepro.modules import ResidualBlock
 from igbrepro.networks import MLPSpec, build, preactivations
 from igbrepro.theory import AveragePool, MaxPool, MeanField, mean_class_errors
 from notebooks.ch09_gradients.lab import class_gradients
@@ -178,7 +178,6 @@ def test_bad_networks_are_one_clear_error():
         (lambda: MLPSpec("relu", 2, 10, pool="max"), "pool='max'"),
         (lambda: MLPSpec("relu", 2, 10, residual=0.0), "residual=0.0"),
         (lambda: build(MLPSpec("relu", 2, 10, pool=MaxPool(2, 0.5))), "independent"),
-        (lambda: StackedMLP([build(NETS["relu max"])]), "train such networks one by one"),
         (lambda: MeanField("tanh", sigma_w2=1.0, residual=1.0).fixed_point(), "use trajectory"),
     ):
         with pytest.raises(ParameterError, match=words):
