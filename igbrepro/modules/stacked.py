@@ -28,7 +28,7 @@ def stacked(models: Sequence[nn.Module]) -> nn.Module:
 
 
 def _layered(model: nn.Module) -> bool:
-    """Whether a model is made as MLPSpec.module() makes it: layers of one kind, between the ends all residual or none."""
+    """Whether a model is made as MLPSpec.module() makes it: equal layers, residual all or none but the ends."""
     if not isinstance(model, nn.Sequential):
         return False
     blocks = [module.scale if isinstance(module, ResidualBlock) else None for module in model]

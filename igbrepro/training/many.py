@@ -20,15 +20,13 @@ from igbrepro.checks import whole
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import Init
-from igbrepro.networks import MLPSpec, Spec
+from igbrepro.networks import Spec
 from igbrepro.theory import get_activation
 from igbrepro.training.history import COLUMNS, Histories
 from igbrepro.training.run import Run, drawn
 from igbrepro.training.settings import Conduct, Options, TrainSettings, by_run
+from igbrepro.training.stacks import stack_size
 from igbrepro.training.training import finish, frame_of
-
-_STACK_PARAMETERS = 30_000_000  # in one stack: beyond this it only takes memory
-_STACK_NETWORKS = 16
 
 Found = dict[tuple[str, int], tuple[pd.DataFrame, tuple]]  # by name and seed: the rows, and the row of Histories.runs
 
@@ -81,10 +79,11 @@ def train_many(
 
     settings, options: those of `train`, the same for all; or `settings` or the option `lr` by the run's key in
         `networks`, lr={"edge": 1e-4, "chaotic": 1e-5}.
-    Fully connected networks of one spec and one plan are stacked and trained side by side, which is faster the smaller
-    they are; each one's numbers are those of `train` but for rounding. The tables name a run by its key; models are not
-    kept.
-    stack: largest number of networks in a stack (1: one after the other); by default as many as pays.
+    Networks of one spec and one plan are stacked and trained side by side where that is faster: fully connected ones on
+    the CPU, the smaller the more, and those of every kind on an accelerator. Each one's numbers are those of `train`
+    but for rounding. The tables name a run by its key; models are not kept.
+    stack: largest number of networks in a stack (1: one after the other); by default as many as pay, and as an
+        accelerator's memory holds.
     workers: processes that share the runs (or stacks), each with one thread; by default, on the CPU, as many as torch
         has threads; 1 on an accelerator, and for activations of your own, which other processes do not know.
         They take some seconds to start, so that workers=1 is faster for runs that are over sooner.
@@ -110,7 +109,7 @@ def train_many(
     for name, (spec, init) in networks.items():
         plans[name].fit(spec, dataset)
         tasks += [Task(name, spec, init, seed, plans[name].resolved(dataset)) for seed in seeds]
-    parts = in_parts(tasks, stack, checkpoints)
+    parts = in_parts(tasks, stack, checkpoints, conduct.on)
     found: Found = {}
     try:
         for done in train_parts(parts, dataset, conduct, workers):
@@ -126,15 +125,19 @@ def train_many(
 
 
 def in_parts(
-    tasks: Iterable[Task], stack: int | None = None, checkpoints: str | os.PathLike | None = None
+    tasks: Iterable[Task],
+    stack: int | None = None,
+    checkpoints: str | os.PathLike | None = None,
+    device: torch.device | None = None,
 ) -> list[Part]:
-    """The tasks in stacks, each of one description and one plan; stack, checkpoints: as of `train_many`."""
+    """The tasks in stacks, each of one description and one plan; stack, checkpoints, device: as of `train_many`."""
+    on = device or Conduct().on
     groups: dict[tuple[Spec, TrainSettings], list[Task]] = {}
     for task in tasks:
         groups.setdefault((task.spec, task.plan), []).append(task)
     found = []
-    for (spec, _), group in groups.items():
-        for members in _even_parts(group, stack or _stack_size(spec)):
+    for (spec, plan), group in groups.items():
+        for members in _even_parts(group, stack or stack_size(spec, plan, on)):
             first, others = members[0], len(members) - 1
             file = f"{first.name}-{first.seed}" + f"+{others}" * bool(others) + ".pt"
             found.append(Part(tuple(members), None if checkpoints is None else Path(checkpoints) / file))
@@ -240,14 +243,6 @@ def _side_by_side(parts: Sequence[Part], shared: Shared, workers: int) -> Iterat
                     'again, so put the call under `if __name__ == "__main__":`; or take workers=1.'
                 ) from error
             raise
-
-
-def _stack_size(spec: Spec) -> int:
-    """How many networks of `spec` are worth stacking: of fully connected ones without pools or residual layers."""
-    if not isinstance(spec, MLPSpec) or spec.pool is not None or spec.residual is not None:
-        return 1
-    parameters = spec.width * (spec.input_size + (spec.depth - 1) * spec.width + spec.n_classes)
-    return max(1, min(_STACK_NETWORKS, _STACK_PARAMETERS // parameters))
 
 
 def _even_parts(items: list, most: int) -> Iterator[list]:

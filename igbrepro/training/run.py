@@ -25,31 +25,19 @@ from igbrepro.checks import whole
 from igbrepro.data import Dataset, balanced_indices
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import TRACED, Init, check_init
-from igbrepro.modules import StackedMLP
+from igbrepro.modules import stacked
 from igbrepro.networks import Spec, build
 from igbrepro.probes import batch_statistics
 from igbrepro.theory import get_activation
 from igbrepro.training import metrics
+from igbrepro.training.batches import BatchOrder, batches
+from igbrepro.training.captured import CapturedStep
 from igbrepro.training.settings import TrainSettings
 
 Row = tuple[int, str, str, int | None, float]  # step, split, metric, class, value
 
 _LOOK_EVERY = 50  # steps between looks for a divergence, so that a GPU need not wait; the step found is exact
 _EVAL_BATCH = 250
-
-
-class BatchOrder:
-    """Which training inputs make the batch of a step: every epoch shuffled anew, its short last batch left out."""
-
-    def __init__(self, seed: np.random.SeedSequence, n_inputs: int, batch_size: int) -> None:
-        self.seed, self.n_inputs, self.batch_size = seed.generate_state(4), n_inputs, batch_size
-        self.epoch, self.order = -1, np.empty(0, np.int64)
-
-    def __getitem__(self, step: int) -> np.ndarray:
-        epoch, place = divmod(step, self.n_inputs // self.batch_size)
-        if epoch != self.epoch:
-            self.epoch, self.order = epoch, np.random.default_rng([*self.seed, epoch]).permutation(self.n_inputs)
-        return self.order[place * self.batch_size : (place + 1) * self.batch_size]
 
 
 @dataclass(frozen=True)
@@ -97,20 +85,21 @@ class Run:
         common |= {"scaled_by": [one.tolist() for one in dataset.statistics]} | asdict(plan)
         self.settings = [_plain(common | member.settings | {"seed": member.seed}) for member in members]
 
-        self.targets = dataset.labels("train", plan.labels)
-        self.models = [member.model.to(device) for member in members]
-        orders = [np.random.SeedSequence(member.seed).spawn(2)[1] for member in members]
-        self.orders = [BatchOrder(order, len(self.targets), plan.batch_size) for order in orders]
-        self.network: nn.Module = self.models[0]
-        if len(members) > 1:
-            self.network = StackedMLP(cast(list[nn.Sequential], self.models))  # built of one MLPSpec
+        targets = dataset.labels("train", plan.labels)
+        seeds = [np.random.SeedSequence(member.seed).spawn(2)[1] for member in members]
+        orders = [BatchOrder(seed, len(targets), plan.batch_size) for seed in seeds]
+        self.batches = batches(dataset, targets, orders, device)
+        self.models = [member.model for member in members]
+        self.network: nn.Module = self.models[0] if len(members) == 1 else stacked(self.models)
+        self.network.to(device)
+        self.captured = CapturedStep(device) if device.type == "cuda" else None
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         fused = device.type in ("cpu", "cuda")  # several times faster on a CPU than PyTorch's default
         options = {"lr": plan.lr, "weight_decay": plan.weight_decay, "fused": fused}
         if plan.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(trained, momentum=plan.momentum, **options)
         else:
-            self.optimizer = torch.optim.Adam(trained, **options)
+            self.optimizer = torch.optim.Adam(trained, capturable=self.captured is not None, **options)
 
         chosen = balanced_indices(dataset.labels("test"), plan.n_eval, np.random.default_rng(0), "n_eval")
         self.test_inputs = self._inputs(dataset.test_images[chosen])
@@ -157,21 +146,25 @@ class Run:
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Inputs (n_networks, batch_size, *input_shape) and targets (n_networks, batch_size) of the next update."""
-        index = np.concatenate([order[self.step] for order in self.orders])
-        inputs, targets = self._inputs(self.dataset.train_images[index]), torch.from_numpy(self.targets[index])
+        inputs, targets = self.batches[self.step]
         each = (len(self.models), self.plan.batch_size)
-        return inputs.reshape(*each, *self.shape), targets.to(self.device).reshape(each)
+        return inputs.reshape(*each, *self.shape), targets.reshape(each)
 
     def _update(self) -> None:
         inputs, targets = self._batch()
         self.network.train()
+        losses = self.captured(self._step, inputs, targets) if self.captured else self._step(inputs, targets)
+        self.losses[self.step] = losses
+        self.step += 1
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One update of the weights; the loss of each network before it, (n_networks,)."""
         self.optimizer.zero_grad(set_to_none=True)
         losses = F.cross_entropy(self._logits(inputs).flatten(0, 1), targets.flatten(), reduction="none")
         losses = losses.view(targets.shape).mean(1)
         losses.sum().backward()  # no parameter is shared, so that each network gets the gradient of its own loss
         self.optimizer.step()
-        self.losses[self.step] = losses.detach()
-        self.step += 1
+        return losses.detach()
 
     def _look_for_divergence(self) -> None:
         wrong = ~torch.isfinite(self.losses[self.checked : self.step])
@@ -250,6 +243,9 @@ class Run:
             raise ParameterError(f"checkpoint={str(path)!r}: made with other settings ({says}); use another file.")
         self.network.load_state_dict(state.pop("network"))
         self.optimizer.load_state_dict(state.pop("optimizer"))
+        for group in self.optimizer.param_groups:
+            if "capturable" in group:  # as it was saved, perhaps on another device
+                group["capturable"] = self.captured is not None
         for name, value in state.items():
             setattr(self, name, value)
 

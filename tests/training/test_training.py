@@ -493,9 +493,6 @@ def test_pooled_and_residual_networks_train_one_by_one():
 
 def test_stacks_are_as_few_and_even_as_may_be():
     assert list(side_by_side._even_parts(list("abcdefg"), 3)) == [["a", "b"], ["c", "d"], ["e", "f", "g"]]
-    assert side_by_side._stack_size(MLPSpec("tanh", 100, 1000)) == 1
-    assert side_by_side._stack_size(MLPSpec("tanh", 100, 200)) == 7  # 4.1 million parameters each
-    assert side_by_side._stack_size(SPEC) == 16
 
 
 def test_stacks_resume_and_are_read_back(heeds_interrupts, monkeypatch, tmp_path):
