@@ -14,7 +14,10 @@ from torch.nn import functional as F
 
 from igbrepro import data, training
 from igbrepro.initialization import InitSpec
-from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, build
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
+from igbrepro.theory import MaxPool
+from igbrepro.training import TrainSettings
+from igbrepro.training.stacks import stack_size
 
 INIT = InitSpec(1.986073, 0.1)  # tanh at the edge
 BATCH = 100
@@ -118,6 +121,37 @@ def test_a_stack_is_faster_than_one_after_the_other(benchmark, dataset, depth, w
     benchmark.extra_info["one after the other over stacked"] = single / stacked
     benchmark.pedantic(seconds, args=(6,), rounds=1)
     assert single > gain * stacked
+
+
+KINDS = {
+    "mlp": (MLPSpec("tanh", 50, 200), 8),
+    "residual mlp": (MLPSpec("tanh", 50, 200, residual=50**-0.5), 8),
+    "pooled mlp": (MLPSpec("relu", 50, 200, pool=MaxPool(2)), 8),
+    "cnn": (CNNSpec("relu", 20, 32, **IMAGES), 3),
+    "resnet": (ResNetSpec("relu", (2, 2, 2), 8, **IMAGES), 2),
+    "resnet without norm": (ResNetSpec("relu", (2, 2, 2), 8, norm=False, **IMAGES), 2),
+    "vit": (ViTSpec("gelu", 3, 32, **IMAGES), 2),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_stack_gains_by_kind(benchmark, monkeypatch, dataset, kind):
+    """What `stack_size` goes by on the CPU, in CPU time of the one thread: only where a stack pays is there one."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    spec, steps = KINDS[kind]
+    settings = {"steps": steps, "batch_size": 64, "n_eval": 10, "eval_points": [], "device": "cpu", "workers": 1}
+
+    def seconds(stack, networks):
+        many = training.train_many({"edge": (spec, INIT)}, dataset, stack=stack, seeds=range(networks), **settings)
+        return many.runs["seconds"].sum() / networks
+
+    alone, *stacks = alternate([lambda: seconds(1, 1), lambda: seconds(4, 4), lambda: seconds(8, 8)], rounds=4)
+    gains = {f"stack of {n}": alone / one for n, one in zip((4, 8), stacks, strict=True)}
+    benchmark.extra_info |= {"steps a second alone": steps / alone} | gains
+    print(f"\n{kind}: {steps / alone:.1f} steps a second alone; {gains}")
+    benchmark.pedantic(lambda: None, rounds=1)
+    pays = stack_size(spec, TrainSettings(steps), torch.device("cpu")) > 1
+    assert max(stacks) < alone if pays else min(stacks) > alone / 1.3
 
 
 def test_evaluation_is_a_small_part_of_a_run(benchmark, dataset):
