@@ -34,7 +34,7 @@ def write_notebook(path: Path, parameters: str, *cells: str) -> None:
 
 
 def write_sizes(folder: Path, asks: dict | None = None, **presets: dict) -> None:
-    """The sizes of a chapter at the presets smoke, laptop and study: the parameters named, 0.1 minutes, and what it `asks`."""
+    """The sizes of a chapter at smoke, laptop and study: the parameters named, 0.1 minutes, and what it `asks`."""
     asked = {"minutes": 0.1, **(asks or {})}
     sizes = {name: {**asked, "parameters": presets.get(name, {})} for name in ("smoke", "laptop", "study")}
     (folder / "sizes.yml").write_text(yaml.safe_dump(sizes))

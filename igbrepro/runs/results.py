@@ -238,10 +238,11 @@ def compute(
     for run in runs.values():
         run.settings.fit(run.spec, dataset)
         tasks.append(Task(run.name, run.spec, run.init, run.seed, run.settings.resolved(dataset)))
-    parts = [_with_checkpoint(part, runs, data, store) for part in in_parts(tasks)]
+    conduct = conduct or Conduct()
+    parts = [_with_checkpoint(part, runs, data, store) for part in in_parts(tasks, device=conduct.on)]
     by_run = {(task.name, task.seed): part for part in parts for task in part.tasks}
     made = provenance(ROOT)
-    for done in train_parts(parts, dataset, conduct or Conduct(), workers):
+    for done in train_parts(parts, dataset, conduct, workers):
         for name_seed, (frame, row) in done.items():
             run = runs[name_seed]
             frame = pd.DataFrame(frame[list(COLUMNS)])
