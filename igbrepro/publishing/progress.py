@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ OVERDUE = 0.1  # of the time it has run a job needs at least, so that one that i
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a build: its name, what it is counted as, expected minutes on this many cores.
+    """One job of a build: its name, what it is counted as and as how many, expected minutes on this many cores.
 
     needs: the ids of the jobs of this build that have to be done before it.
     """
@@ -32,6 +32,7 @@ class Job:
     minutes: float = UNTOLD
     threads: int = 1
     needs: frozenset[int] = frozenset()
+    count: int = 1
 
 
 @dataclass
@@ -125,17 +126,25 @@ class Progress:
 
     def counts(self) -> str:
         """How many jobs of each kind are done: "3 of 21 notebooks, 1 of 4 steps; 1 failed"."""
-        done = Counter(self.jobs[number].kind for number in self.done)
-        text = ", ".join(f"{done[kind]} of {_many(total, kind)}" for kind, total in self._kinds())
+        done = self._kinds(self.done)
+        text = ", ".join(
+            f"{done[kind]} of {_many(total, kind)}" for kind, total in self._kinds(self.jobs).most_common()
+        )
         return f"{text}; {len(self.failed)} failed" if self.failed else text
 
     def to_do(self) -> str:
         """What is to be done and how long it takes, before it starts: "21 notebooks, 4 steps; about 42 minutes"."""
-        return ", ".join(_many(total, kind) for kind, total in self._kinds()) + f"; {about(self.remaining())}"
+        return (
+            ", ".join(_many(total, kind) for kind, total in self._kinds(self.jobs).most_common())
+            + f"; {about(self.remaining())}"
+        )
 
-    def _kinds(self) -> list[tuple[str, int]]:
-        """How many jobs there are of each kind, the most first."""
-        return Counter(job.kind for job in self.jobs.values()).most_common()
+    def _kinds(self, numbers: Iterable[int]) -> Counter[str]:
+        """How many of each kind these jobs are."""
+        found: Counter[str] = Counter()
+        for number in numbers:
+            found[self.jobs[number].kind] += self.jobs[number].count
+        return found
 
     def running_jobs(self) -> list[tuple[str, str]]:
         """The name of each running job, and for how long it has run of how long it should: "2.1 min of about 4 min"."""
@@ -207,11 +216,17 @@ def job_of(rule: str, log: Any, wildcards: Mapping[str, Any], minutes: float, th
 
 
 def planned(dag: Any) -> dict[int, Job]:
-    """The jobs that Snakemake's graph of jobs has to run, by their ids."""
+    """The jobs that Snakemake's graph of jobs has to run, by their ids.
+
+    A job with the parameter `runs`, a number or a list of them, is counted as so many runs.
+    """
     numbers = {job: dag.jobid(job) for job in dag.needrun_jobs()}
     jobs = {}
     for job, number in numbers.items():
         minutes = expected_minutes(job.params, job.priority, job.resources)
         needs = frozenset(numbers[other] for other in dag.dependencies[job] if other in numbers)
-        jobs[number] = replace(job_of(job.rule.name, job.log, job.wildcards_dict, minutes, job.threads), needs=needs)
+        one = replace(job_of(job.rule.name, job.log, job.wildcards_dict, minutes, job.threads), needs=needs)
+        runs = job.params.get("runs")
+        count = len(runs) if isinstance(runs, Sized) and not isinstance(runs, str) else runs
+        jobs[number] = replace(one, kind="run", count=count) if isinstance(count, int) and count > 0 else one
     return jobs

@@ -17,7 +17,7 @@ from toys import ROOT, snakemake, write_chapter
 
 from igbrepro.claims import Claim, Measurement, Record, between, judge
 from igbrepro.publishing import screen
-from igbrepro.publishing.progress import Job, Progress, about, duration, expected_minutes, result_line
+from igbrepro.publishing.progress import Job, Progress, about, duration, expected_minutes, planned, result_line
 from snakemake_logger_plugin_igbrepro import LogHandler
 
 PLUGIN = ("--logger", "igbrepro", "--quiet", "host")
@@ -107,6 +107,34 @@ def test_minutes_come_from_the_parameter_before_the_priority_before_the_resource
     assert expected_minutes({}, 2, {"runtime": 1}) == 2
     assert expected_minutes({"minutes": "<TBD>"}, "highest", {"runtime": 1}) == 1
     assert expected_minutes({}, 0, {}) == 0.25
+
+
+def test_the_jobs_of_a_graph_are_named_after_their_logs_and_counted_by_their_runs():
+    class Hashed(SimpleNamespace):
+        __hash__ = object.__hash__
+
+    def job(rule, log, wildcards, **more):
+        fields = {"params": {}, "priority": 0, "resources": {}, "threads": 1, **more}
+        return Hashed(rule=SimpleNamespace(name=rule), log=log, wildcards_dict=wildcards, **fields)
+
+    first, second, third, fourth = made = (
+        job("training", ["log/runs/one.txt"], {"key": "one"}, params={"runs": 8, "minutes": 5}, threads=2),
+        job("training", [], {"key": "two"}, params={"runs": ["a", "b"]}, resources={"runtime": 2}),
+        job("notebook", ["log/ch06_learning.ipynb"], {"number": "06"}, priority=3.2),
+        job("notebook", ["log/ch05_edge.ipynb"], {"number": "05"}, priority=3.2),
+    )
+    graph = SimpleNamespace(
+        needrun_jobs=lambda: made[:3],  # the fourth is done already
+        dependencies={first: {}, second: {}, third: {first: {"x"}, second: {"y"}, fourth: {"z"}}},
+        jobid=lambda one: [other is one for other in made].index(True),
+    )
+    jobs = planned(graph)
+    assert jobs == {
+        0: Job("one", "run", 5, threads=2, count=8),
+        1: Job("training two", "run", 2, count=2),
+        2: Job("ch06_learning", "notebook", 3.2, needs=frozenset({0, 1})),
+    }
+    assert Progress(jobs, 2).to_do() == "10 runs, 1 notebook; about 10 minutes"  # 5, then 2, then 3.2
 
 
 def record_of(*values):
