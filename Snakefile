@@ -147,6 +147,7 @@ rule training:
     priority: 10_000  # before all notebooks, which wait for runs
     params:
         minutes=lambda wildcards: JOBS[name(wildcards)][wildcards.job].minutes,
+        runs=lambda wildcards: len(JOBS[name(wildcards)][wildcards.job].runs),
     threads: 1
     resources:
         **resources_of(
