@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,8 @@ class Audit:
     def summary(self) -> pd.DataFrame:
         """One row a run that was trained again: its largest gaps, 1 being what is allowed, and the last accuracies."""
         rows = []
-        for (name, seed), group in self.table.groupby(["run", "seed"], sort=False):
+        for key, group in self.table.groupby(["run", "seed"], sort=False):
+            name, seed = cast(tuple, key)
             ends = group[group["metric"] == "accuracy"].iloc[-1]
             early, late = (group[group["early"] == part]["gap"].max() for part in (True, False))
             rows.append((name, seed, early, late, ends["step"], ends["shipped"], ends["here"]))
@@ -156,12 +157,15 @@ def audit_run(stored: StoredRun, run: Run, dataset: Dataset, alike: Sequence[Sto
     run: what it is.  alike: the stored runs that differ from it in the seed alone, itself among them.
     brief: train for the first steps only.
     """
-    rows = compare(stored, again(run, dataset, brief=brief), alike)
+    rows = compare(stored, *again(run, dataset, brief=brief), alike)
     return Audit(pd.DataFrame(rows, columns=pd.Index(COLUMNS)), f"{stored.name}, seed {stored.seed}")
 
 
-def again(run: Run, dataset: Dataset, *, brief: bool = False) -> pd.DataFrame:
-    """The numbers of a run trained anew, as `StoredRun.frame`; brief: up to its last evaluation within EARLY_STEPS."""
+def again(run: Run, dataset: Dataset, *, brief: bool = False) -> tuple[pd.DataFrame, int, bool]:
+    """The numbers of a run trained anew, as `StoredRun.frame`, the last step asked for, and whether it diverged.
+
+    brief: up to its last evaluation within EARLY_STEPS.
+    """
     from igbrepro.training import Conduct, Task, in_parts, train_parts
 
     settings = run.settings
@@ -170,39 +174,45 @@ def again(run: Run, dataset: Dataset, *, brief: bool = False) -> pd.DataFrame:
         settings = replace(settings, steps=points[-1], eval_points=points)
     task = Task(run.name, run.spec, run.init, run.seed, settings.resolved(dataset))
     (found,) = train_parts(in_parts([task]), dataset, Conduct(progress=False), workers=1)
-    return found[run.name, run.seed][0]
+    frame, (*_, diverged_at) = found[run.name, run.seed]
+    return frame, settings.steps, diverged_at is not None
 
 
-def compare(stored: StoredRun, here: pd.DataFrame, alike: Sequence[StoredRun]) -> list[tuple[Any, ...]]:
+def compare(
+    stored: StoredRun, here: pd.DataFrame, steps: int, diverged: bool, alike: Sequence[StoredRun]
+) -> list[tuple[Any, ...]]:
     """Rows of Audit.table for one run.
 
-    here: its numbers as trained anew, of all steps or the first.  alike: stored runs that differ in the seed alone.
+    here, steps, diverged: its numbers as trained anew, up to which step, and whether it diverged on the way.
+    alike: stored runs that differ in the seed alone.  A number that one of the two lacks is an infinite gap.
     """
     rows, n_eval = [], stored.task["settings"]["n_eval"]
     ours, theirs = _series(here), _series(stored.frame)
-    last = max(step for step, _ in theirs)
-    for (step, metric), shipped in theirs.items():
-        if step > EARLY_STEPS or (step, metric) not in ours:
+    for step, metric in sorted({*ours, *theirs}):
+        if step > min(steps, EARLY_STEPS):
             continue
-        value = ours[step, metric]
+        shipped, value = theirs.get((step, metric), math.nan), ours.get((step, metric), math.nan)
         if metric == "loss":
             allowed = EARLY[0 if step == 0 else EARLY_STEPS] * max(abs(shipped), 1e-12)
         else:
             allowed = (2 if step == 0 else 0.02 * n_eval + 2) / n_eval
         rows.append((stored.name, stored.seed, step, metric, shipped, value, _gap(shipped, value, allowed), True))
-    for metric in METRICS if last > EARLY_STEPS else ():
-        if (last, metric) not in ours:
+    if steps < stored.task["settings"]["steps"] or steps <= EARLY_STEPS:
+        return rows
+    outcomes = {one.diverged_at is not None for one in alike}
+    if outcomes == {not diverged}:  # where some seeds diverge and others do not, rounding may decide
+        shipped, value = float(not diverged), float(diverged)
+        rows.append((stored.name, stored.seed, steps, "diverged", shipped, value, math.inf, False))
+    for metric in () if diverged or stored.diverged_at is not None else METRICS:
+        shipped, value = theirs[steps, metric], ours[steps, metric]
+        values = [_series(one.frame).get((steps, metric), math.nan) for one in alike]
+        finite = [one for one in values if math.isfinite(one)]
+        if len(finite) < 2:  # one seed has no spread
             continue
-        values = [
-            found[last, metric] for found in map(_series, (one.frame for one in alike)) if (last, metric) in found
-        ]
-        finite = np.array(values)[np.isfinite(values)]
-        deviation = float(finite.std(ddof=1)) if len(finite) > 1 else math.inf
-        allowed = float(t.ppf(SURE, max(len(finite) - 1, 1))) * math.sqrt(2) * deviation
-        floor = EARLY[EARLY_STEPS] * abs(theirs[last, metric]) if metric == "loss" else 2 / n_eval
-        shipped, value = theirs[last, metric], ours[last, metric]
+        allowed = float(t.ppf(SURE, len(finite) - 1)) * math.sqrt(2) * float(np.std(finite, ddof=1))
+        floor = EARLY[EARLY_STEPS] * abs(shipped) if metric == "loss" else 2 / n_eval
         gap = _gap(shipped, value, max(allowed, floor))
-        rows.append((stored.name, stored.seed, last, metric, shipped, value, gap, False))
+        rows.append((stored.name, stored.seed, steps, metric, shipped, value, gap, False))
     return rows
 
 

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec
-from igbrepro.runs.declared import NotStorable, Run
+from igbrepro.runs.declared import NotStorable, Run, checksum
 
 if TYPE_CHECKING:
     from igbrepro.runs.store import StoredRun
@@ -91,7 +91,7 @@ class Pace:
         self._taken: dict[str, list[float]] = {}
         self._known: dict[str, list[tuple[float, float]]] = {}  # work and seconds, by kind of network
         for run in stored:
-            if run.diverged_at is None and run.seconds > 0:
+            if run.diverged_at is None and run.seconds > 0 and run.provenance.get("device", "cpu") == "cpu":
                 self._taken.setdefault(_alike(run.task), []).append(run.seconds)
                 if done := run.provenance.get("work"):
                     self._known.setdefault(run.task["network"]["kind"], []).append((done, run.seconds))
@@ -110,7 +110,8 @@ class Pace:
 
 
 def _alike(task: dict[str, Any]) -> str:
-    return repr((task["network"], {name: value for name, value in task["settings"].items() if name != "lr"}))
+    settings = {name: value for name, value in task["settings"].items() if name != "lr"}
+    return checksum({"network": task["network"], "settings": settings})
 
 
 def in_words(seconds: float) -> str:

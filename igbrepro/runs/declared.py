@@ -148,13 +148,20 @@ class Run:
         start = {"scheme": init} if isinstance(init, str) else {"sigma_w2": init.sigma_w2, "sigma_b2": init.sigma_b2}
         settings = {field.name: _plain(getattr(self.settings, field.name)) for field in fields(self.settings)}
         network = {"kind": _kind(self.spec)} | _plain(self.spec)
-        parts = {"network": network, "start": _plain(start), "seed": self.seed, "settings": settings}
+        parts = {"network": network, "start": _plain(start), "seed": int(self.seed), "settings": settings}
         return {"kind": "training", "protocol": PROTOCOL} | parts
 
     @classmethod
     def of_task(cls, name: str, task: Mapping[str, Any]) -> Run:
-        """The run that has this `task`; raises ParameterError for a network that is not of this package."""
-        network, start = dict(task["network"]), task["start"]
+        """The run that has this `task`; raises ParameterError for one of another protocol, or a network that is
+        not of this package.
+        """
+        if task["protocol"] != PROTOCOL:
+            raise ParameterError(
+                f"{name}: a run of protocol {task['protocol']}, which this package, of {PROTOCOL}, cannot repeat; "
+                "check out the commit that its provenance names."
+            )
+        network, start = dict(task["network"]), dict(task["start"])
         kind = network.pop("kind")
         if kind not in _SPECS:
             raise ParameterError(f"network of kind {kind!r}: not one of {', '.join(_SPECS)}; run its chapter instead.")
@@ -182,12 +189,13 @@ def checksum(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _kind(spec: Spec) -> str:
-    """The name of the class of a description, with its module where it is not one of this package."""
-    kind = type(spec)
-    if not is_dataclass(spec) or kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
-        raise NotStorable(f"spec={spec!r}: only dataclasses of a module can be told apart in a store.")
-    return kind.__name__ if kind.__module__.startswith("igbrepro.networks.") else f"{kind.__module__}.{kind.__name__}"
+def _kind(part: Any) -> str:
+    """The name of the class of a description or pool, with its module where it is not one of this package."""
+    kind = type(part)
+    if not is_dataclass(part) or kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
+        raise NotStorable(f"{part!r}: only dataclasses of a module can be told apart in a store.")
+    ours = kind.__module__.startswith(("igbrepro.networks.", "igbrepro.theory."))
+    return kind.__name__ if ours else f"{kind.__module__}.{kind.__name__}"
 
 
 def _plain(value: Any) -> Any:
@@ -208,7 +216,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list | np.ndarray | range):
         return [_plain(one) for one in value]
     if is_dataclass(value) and not isinstance(value, type):
-        named = {} if isinstance(value, Spec) else {"kind": type(value).__name__}
+        named = {} if isinstance(value, Spec) else {"kind": _kind(value)}
         return named | {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     raise NotStorable(f"{value!r}: a store cannot tell such values apart.")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,13 @@ from igbrepro.claims import provenance
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
 from igbrepro.runs.cost import Pace, in_words, work
-from igbrepro.runs.declared import DataFacts, NotStorable, Parameters, Run, Sweep, checksum
+from igbrepro.runs.declared import DataFacts, NotStorable, Parameters, Run, Sweep
 from igbrepro.runs.store import Store, StoredRun
+from igbrepro.runs.unfinished import done, parts_of
 from igbrepro.training import Conduct
 
 if TYPE_CHECKING:
-    from igbrepro.training import Histories, Part
+    from igbrepro.training import Histories, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -80,6 +81,12 @@ def make_plan(sweep: Sweep, data: DataFacts, store: Store) -> Plan:
             stored[run.name, run.seed] = key
         else:
             missing.append(run)
+    return _plan(sweep, data, stored, missing, store)
+
+
+def _plan(
+    sweep: Sweep, data: DataFacts, stored: dict[tuple[str, int], str], missing: Sequence[Run], store: Store
+) -> Plan:
     if not missing:
         return Plan(sweep, data, stored, ())
     everything = list(store.all(numbers=False))
@@ -174,12 +181,16 @@ def obtain(
     store, parameters = store or default_store(), Parameters(values)
     made, here = choose(declare, parameters, dataset, store)
     results = dict(_stored(made, store))
+    if here is None and len(results) < len(made.sweep.runs):  # one is damaged, and its data are not here
+        made, here = _on_these(declare, parameters, dataset, store), dataset
+        results = dict(_stored(made, store))
     # A damaged file has been set aside by now.
     missing = [run for run in made.sweep.runs if (run.name, run.seed) not in results]
-    sources = {key: "evidence" if run.key in store.shipped else "store" for key, run in results.items()}
+    sources = {key: store.source(run) for key, run in results.items()}
     loose = {}
     if missing:
-        print(make_plan(made.sweep, made.data, store), file=sys.stderr, flush=True)
+        kept = {key: run.key for key, run in results.items()}
+        print(_plan(made.sweep, made.data, kept, missing, store), file=sys.stderr, flush=True)
         for run, finished, row in compute(missing, dataset, made.data, store, workers=workers, conduct=conduct):
             sources[run.name, run.seed] = "here"
             if isinstance(finished, StoredRun):
@@ -209,8 +220,12 @@ def choose(declare: Declaration, parameters: Parameters, dataset: Dataset, store
             found = make_plan(declare(parameters, facts), facts, store)
             if not found.missing:
                 return found, None
+    return _on_these(declare, parameters, dataset, store), dataset
+
+
+def _on_these(declare: Declaration, parameters: Parameters, dataset: Dataset, store: Store) -> Plan:
     facts = DataFacts.of(dataset)
-    return make_plan(declare(parameters, facts), facts, store), dataset
+    return make_plan(declare(parameters, facts), facts, store)
 
 
 def _stored(made: Plan, store: Store) -> Iterator[tuple[tuple[str, int], StoredRun]]:
@@ -234,16 +249,23 @@ def compute(
     from igbrepro.training import Task, in_parts, train_parts
 
     runs = {(run.name, run.seed): run for run in missing}
-    tasks = []
+    keyed: dict[str, Task] = {}
+    loose: list[Task] = []
     for run in runs.values():
         run.settings.fit(run.spec, dataset)
-        tasks.append(Task(run.name, run.spec, run.init, run.seed, run.settings.resolved(dataset)))
+        task = Task(run.name, run.spec, run.init, run.seed, run.settings.resolved(dataset))
+        if (key := _key(run, data)) is None:
+            loose.append(task)
+        else:
+            keyed[key] = task
+    if keyed:
+        store.ready()
     conduct = conduct or Conduct()
-    parts = [_with_checkpoint(part, runs, data, store) for part in in_parts(tasks, device=conduct.on)]
+    parts = parts_of(keyed, store, conduct.on) + in_parts(loose, device=conduct.on)
     by_run = {(task.name, task.seed): part for part in parts for task in part.tasks}
-    made = provenance(ROOT)
-    for done in train_parts(parts, dataset, conduct, workers):
-        for name_seed, (frame, row) in done.items():
+    made = provenance(ROOT) | {"device": conduct.on.type}
+    for found in train_parts(parts, dataset, conduct, workers):
+        for name_seed, (frame, row) in found.items():
             run = runs[name_seed]
             frame = pd.DataFrame(frame[list(COLUMNS)])
             if _key(run, data) is None:
@@ -252,16 +274,7 @@ def compute(
             finished = StoredRun.made(run, data, made | {"work": work(run)}, frame, row)
             store.write(finished)
             yield run, finished, row
-        if done and (path := by_run[next(iter(done))].checkpoint):
-            path.unlink(missing_ok=True)
-
-
-def _with_checkpoint(part: Part, runs: Mapping[tuple[str, int], Run], data: DataFacts, store: Store) -> Part:
-    """The part with a checkpoint beside the store, called after its runs."""
-    keys = [_key(runs[task.name, task.seed], data) for task in part.tasks]
-    if store.folder is None or None in keys:
-        return part
-    return replace(part, checkpoint=store.folder / "unfinished" / f"{checksum({'keys': keys})}.pt")
+        done(by_run[next(iter(found))].checkpoint)
 
 
 def _histories(

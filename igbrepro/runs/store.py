@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,7 +51,7 @@ _NUMBERS = [
     ("value", pa.float64()),
 ]
 SCHEMA = pa.schema(_SAID + _NUMBERS, metadata={"igbrepro.format": str(FORMAT)})
-_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
+_DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 class StoreWarning(UserWarning):
@@ -134,7 +136,7 @@ class StoredRun:
         task = {"kind": "training", "protocol": said["protocol"], "seed": said["seed"]} | parts
         if checksum(task) != said["task_key"]:
             raise ValueError(f"the description of {said['key']} does not have its checksum")
-        if "value" not in table.column_names:
+        if len(table.column_names) == len(_SAID):  # read without its numbers
             table = SCHEMA.empty_table()
         frame = table.select([name for name, _ in _NUMBERS]).to_pandas()
         frame["class"] = frame["class"].astype("Int64")
@@ -183,29 +185,44 @@ class Store:
         """Both; a run that is in both is read from the evidence."""
         return self.own | self.shipped
 
-    def _place(self, key: str) -> Place | None:
-        if key in self.shipped or self.folder is None:
-            return self.shipped.get(key)
-        path = self.folder / f"{key}{SUFFIX}"
-        return Place(path, 0) if path.is_file() else None
+    def _places(self, key: str) -> Iterator[Place]:
+        """Where a run of this key lies: in the evidence, in the folder, or in both."""
+        if key in self.shipped:
+            yield self.shipped[key]
+        if self.folder is not None and (path := self.folder / f"{key}{SUFFIX}").is_file():
+            yield Place(path, 0)
 
     def has(self, key: str) -> bool:
         """Whether there is a run of this key."""
-        return self._place(key) is not None
+        return next(self._places(key), None) is not None
 
     def read(self, key: str, task: dict[str, Any] | None = None) -> StoredRun | None:
         """The run of this key; None where there is none, or a damaged one, which is set aside with a warning.
 
         task: what it must be a run of; a key that two different tasks share is said, and the run not used.
         """
-        place = self._place(key)
-        if place is None:
-            return None
-        found = next(_read(place.path, [place.group], ours=key not in self.shipped), None)
-        if found is not None and (found.key != key or (task is not None and found.task != task)):
+        for place in self._places(key):
+            found = next(_read(place.path, [place.group], ours=place.path.parent == self.folder), None)
+            if found is None:
+                continue
+            if found.key == key and task in (None, found.task):
+                return found
             _warn(f"{found.where}: the run of key {key} in it is one of another description; it is not used.")
-            return None
-        return found
+        return None
+
+    def source(self, run: StoredRun) -> str:
+        """Where a run that was read here comes from: "evidence", or "store" for the folder."""
+        return "store" if run.where is not None and run.where.parent == self.folder else "evidence"
+
+    def ready(self) -> None:
+        """Make the folder.  Raises StoreFull where it cannot be written to, before anything is computed for it."""
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                (trial := self.folder / f".{secrets.token_hex(4)}.part").touch()
+                trial.unlink()
+            except OSError as error:
+                raise _full(self.folder, error) from error
 
     def all(self, *, numbers: bool = True) -> Iterator[StoredRun]:
         """Every run that can be read, evidence first; numbers=False leaves their frames empty, which is fast."""
@@ -232,7 +249,7 @@ class Store:
 
 def write_runs(path: Path, runs: Iterable[StoredRun]) -> int:
     """One file of these runs, a row group each, ordered as given; returns how many.  Raises StoreFull."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")  # of this writer alone, on whatever machine
     count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -244,12 +261,18 @@ def write_runs(path: Path, runs: Iterable[StoredRun]) -> int:
                 count += 1
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StoreFull(
-            f"store={str(path.parent)!r}: a run could not be kept there ({error.strerror or error}); make room, or set "
-            "IGBREPRO_STORE to another folder, and start again: what was kept before is not computed again."
-        ) from error
+        raise _full(path.parent, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return count
+
+
+def _full(folder: Path, error: OSError) -> StoreFull:
+    return StoreFull(
+        f"store={str(folder)!r}: a run cannot be kept there ({error.strerror or error}); make room, or set "
+        "IGBREPRO_STORE to another folder, and start again: what was kept before is not computed again."
+    )
 
 
 def _files(places: Iterable[Path]) -> list[Path]:
@@ -265,7 +288,7 @@ def _index(path: Path, *, ours: bool) -> Iterator[tuple[str, Place]]:
             groups = range(file.metadata.num_row_groups)
             keys = [file.metadata.row_group(k).column(column).statistics.min for k in groups]
             protocols = {file.metadata.row_group(k).column(column + 2).statistics.min for k in groups}
-    except (*_DAMAGE, AttributeError) as error:
+    except _DAMAGE as error:
         _damaged(path, error, ours)
         return
     if newer := [protocol for protocol in protocols if protocol > PROTOCOL]:
@@ -273,10 +296,15 @@ def _index(path: Path, *, ours: bool) -> Iterator[tuple[str, Place]]:
     yield from ((key, Place(path, k)) for k, key in enumerate(keys))
 
 
+class UnknownFormat(ValueError):
+    """A file that another version of this package has written."""
+
+
 def _check_format(file: pq.ParquetFile) -> None:
-    said = (file.schema_arrow.metadata or {}).get(b"igbrepro.format", b"none").decode()
+    said = (file.schema_arrow.metadata or {}).get(b"igbrepro.format", b"").decode()
     if said != str(FORMAT):
-        raise ValueError(f"format {said}, not {FORMAT}")
+        known = f"this package reads format {FORMAT}"
+        raise UnknownFormat(f"it is of format {said}, {known}") if said.isdigit() else ValueError(f"no format; {known}")
 
 
 def _read(path: Path, groups: Iterable[int], *, ours: bool, numbers: bool = True) -> Iterator[StoredRun]:
@@ -292,10 +320,21 @@ def _read(path: Path, groups: Iterable[int], *, ours: bool, numbers: bool = True
 
 
 def _damaged(path: Path, error: Exception, ours: bool) -> None:
-    """Say that a file is damaged; one of the folder that is written to is renamed, so that it is made again."""
-    what = f"{path}: damaged, or no store of this package ({' '.join(str(error).split()) or type(error).__name__})"
+    """Say that a file cannot be used; one of the folder that is written to is renamed, so that it is made again.
+
+    Not where the system refuses to read it, which says nothing about the file.
+    """
+    why = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None:
+        if not (ours and isinstance(error, FileNotFoundError)):  # another process has set it aside
+            _warn(f"{path}: cannot be read ({error.strerror or why}); its runs are not used.")
+        return
+    if isinstance(error, UnknownFormat):
+        what, remedy = f"{path}: not used, {why}", "Update this package."
+    else:
+        what, remedy = f"{path}: damaged, or no store of this package ({why})", "Bring it back with git checkout."
     if not ours:
-        _warn(f"{what}; its runs are not used. Bring it back with: git checkout -- {path.name}")
+        _warn(f"{what}; its runs are not used. {remedy}")
         return
     number = 1 + len(list(path.parent.glob(f"{path.name}.damaged-*")))
     kept = path.with_name(f"{path.name}.damaged-{number}")

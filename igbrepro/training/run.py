@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -225,15 +226,20 @@ class Run:
         state = {name: getattr(self, name) for name in names}
         state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        torch.save(state, part)
-        os.replace(part, path)
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # of this writer alone
+        try:
+            torch.save(state, part)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def restore(self, path: Path) -> None:
-        """Take up a saved state; raises ParameterError if it cannot be read or is of other settings."""
+        """Take up a saved state, if it is there; raises ParameterError if it cannot be read or is of other settings."""
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             theirs = _listed(state["settings"])
+        except FileNotFoundError:
+            return
         except Exception as error:  # whatever torch.load makes of a file that is none of its own
             raise ParameterError(f"checkpoint={str(path)!r}: cannot be read ({error}); delete it.") from error
         ours = _listed(self.settings)

@@ -101,7 +101,7 @@ def frame_of(run: Run, member: int) -> pd.DataFrame:
 
 def finish(run: Run, path: Path | None, conduct: Conduct, title: str) -> None:
     """Take a run from its checkpoint, if there is one, to its end; save it on the way, there, and when interrupted."""
-    if path is not None and path.exists():
+    if path is not None:
         run.restore(path)
     saved, done_before, steps = time.perf_counter(), run.finished, run.plan.steps
     quiet = None if conduct.progress is None else not conduct.progress
@@ -111,13 +111,23 @@ def finish(run: Run, path: Path | None, conduct: Conduct, title: str) -> None:
             run.advance()
             bar.update(run.step - bar.n)
             if path is not None and time.perf_counter() - saved > conduct.checkpoint_every:
-                run.save(path)
+                _save(run, path)
                 saved = time.perf_counter()
         if path is not None and not done_before:
-            run.save(path)
+            _save(run, path)
     if interrupted.is_set():
-        resume = f"the same call goes on from there, with its checkpoint {path}" if path else "nothing was saved"
+        kept = path is not None and path.exists()
+        resume = f"the same call goes on from there, with its checkpoint {path}" if kept else "nothing was saved"
         raise KeyboardInterrupt(f"training stopped after step {run.step} of {steps}: {resume}.")
+
+
+def _save(run: Run, path: Path) -> None:
+    """Save, or warn that there is no room: a run does not end for want of its checkpoint."""
+    try:
+        run.save(path)
+    except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError
+        why = str(error).splitlines()[0]
+        warnings.warn(f"checkpoint={str(path)!r}: not written ({why}); training goes on without.", stacklevel=4)
 
 
 @contextlib.contextmanager
