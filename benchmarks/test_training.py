@@ -136,7 +136,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_stack_gains_by_kind(benchmark, monkeypatch, dataset, kind):
-    """What `stack_size` goes by on the CPU, in CPU time of the one thread: only where a stack pays is there one."""
+    """What `stack_size` goes by on the CPU, in CPU time of the one thread."""
     monkeypatch.setattr(time, "perf_counter", time.process_time)
     spec, steps = KINDS[kind]
     settings = {"steps": steps, "batch_size": 64, "n_eval": 10, "eval_points": [], "device": "cpu", "workers": 1}
@@ -150,8 +150,12 @@ def test_what_a_stack_gains_by_kind(benchmark, monkeypatch, dataset, kind):
     benchmark.extra_info |= {"steps a second alone": steps / alone} | gains
     print(f"\n{kind}: {steps / alone:.1f} steps a second alone; {gains}")
     benchmark.pedantic(lambda: None, rounds=1)
-    pays = stack_size(spec, TrainSettings(steps), torch.device("cpu")) > 1
-    assert max(stacks) < alone if pays else min(stacks) > alone / 1.3
+    if stack_size(spec, TrainSettings(steps), torch.device("cpu")) > 1:
+        assert max(stacks) < alone
+    elif not isinstance(
+        spec, MLPSpec
+    ):  # residual and pooled MLPs gain, and train alone to keep their numbers to the bit
+        assert min(stacks) > alone / 1.3
 
 
 def test_evaluation_is_a_small_part_of_a_run(benchmark, dataset):

@@ -79,9 +79,9 @@ def train_many(
 
     settings, options: those of `train`, the same for all; or `settings` or the option `lr` by the run's key in
         `networks`, lr={"edge": 1e-4, "chaotic": 1e-5}.
-    Networks of one spec and one plan are stacked and trained side by side where that is faster: fully connected ones on
-    the CPU, the smaller the more, and those of every kind on an accelerator. Each one's numbers are those of `train`
-    but for rounding. The tables name a run by its key; models are not kept.
+    Networks of one spec and one plan are stacked and trained side by side: on the CPU fully connected ones without
+    pools or residual layers, which is faster the smaller they are; on an accelerator those of every kind.  Each one's
+    numbers are those of `train` but for rounding. The tables name a run by its key; models are not kept.
     stack: largest number of networks in a stack (1: one after the other); by default as many as pay, and as an
         accelerator's memory holds.
     workers: processes that share the runs (or stacks), each with one thread; by default, on the CPU, as many as torch

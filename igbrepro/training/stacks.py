@@ -22,9 +22,10 @@ _EVALUATED = 250  # inputs at once
 def stack_size(spec: Spec, plan: TrainSettings, device: torch.device) -> int:
     """The largest stack of networks of `spec` that pays.
 
-    On the CPU, with one thread a process, that of plain fully connected ones: in all others the arithmetic takes so
-    long that nothing is gained (benchmarks/test_training.py).  On an accelerator that of every kind of ours, as many as
-    half of its free memory holds.
+    On the CPU, with one thread a process, that of plain fully connected ones.  Residual and pooled ones would gain too,
+    but train alone so that their numbers stay the same to the bit; image networks gain nothing
+    (benchmarks/test_training.py).  On an accelerator that of every kind of ours, as many as half of its free memory
+    holds.
     """
     if device.type == "cpu":
         if not isinstance(spec, MLPSpec) or spec.pool is not None or spec.residual is not None:
