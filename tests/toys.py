@@ -54,3 +54,33 @@ def snakemake(target: str, *options: str, apart: bool = False, **config: object)
     command += ["--config", *(f"{key}={value}" for key, value in config.items())]
     errors = subprocess.PIPE if apart else subprocess.STDOUT
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, check=False)
+
+
+EXPERIMENT = '''"""The runs of a toy."""
+
+from igbrepro.data import load
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import MLPSpec
+from igbrepro.runs import Sweep
+from igbrepro.training import TrainSettings
+
+
+def dataset(p):
+    """What is trained on."""
+    return load(p.dataset, fallback=True)
+
+
+def training(p, data):
+    """Every variance of the weights."""
+    spec = MLPSpec("tanh", 2, p.width, 2, data.input_shape)
+    networks = {f"tanh {value:g}": (spec, InitSpec(value)) for value in p.sigma_w2}
+    return Sweep(networks, TrainSettings(p.steps, 20, 1e-3, n_eval=50), p.seeds)
+'''
+
+
+def write_trained(root: Path, experiment: str = EXPERIMENT) -> Path:
+    """A chapter, ch03_trained, that declares four runs of 12 steps on the shipped pictures."""
+    parameters = 'seeds = [0, 1]\nwidth = 8\nsteps = 12\nsigma_w2 = [1.0, 2.0]\ndataset = "fashion-mnist-subset"'
+    folder = write_chapter(root, "ch03_trained", parameters, "print(seeds)", smoke={"steps": 3})
+    (folder / "experiment.py").write_text(experiment)
+    return folder

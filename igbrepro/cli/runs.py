@@ -28,10 +28,6 @@ def _store() -> Store:
     return default_store()
 
 
-def _source(run: StoredRun, store: Store) -> str:
-    return "evidence" if run.key in store.shipped else "store"
-
-
 def _row(run: StoredRun, store: Store) -> dict[str, Any]:
     """What `list` tells of a run."""
     settings = run.task["settings"]
@@ -48,7 +44,7 @@ def _row(run: StoredRun, store: Store) -> dict[str, Any]:
         "seconds": round(run.seconds, 2),
         "date": run.provenance["date"],
         "commit": run.provenance["commit"],
-        "source": _source(run, store),
+        "source": store.source(run),
         "file": run.where.name if run.where else None,
     }
 
@@ -84,14 +80,14 @@ def list_runs(as_json: bool) -> None:
 
 def _found(keys: Sequence[str], store: Store) -> list[StoredRun]:
     """The runs whose keys begin so; raises ParameterError where there is none, or more than one."""
-    found = []
+    found, there = [], list(store.places)
     for start in keys:
-        fit = [key for key in store.places if key.startswith(start)]
+        fit = [start] if start in there else [key for key in there if key.startswith(start)]
         if len(fit) != 1:
             what = "no run has such a key" if not fit else f"{len(fit)} runs have such keys; give more of it"
             raise ParameterError(f"key={start!r}: {what}; `igbrepro runs list` shows them all.")
         if (run := store.read(fit[0])) is None:
-            raise ParameterError(f"key={start!r}: its file is damaged.")
+            raise ParameterError(f"key={start!r}: its file is damaged, as told above; compute it again.")
         found.append(run)
     return found
 
@@ -103,7 +99,7 @@ def show(key: str, as_json: bool) -> None:
     """Show one run: what it is, where it came from, how it ended.  KEY: the beginning of its key."""
     store = _store()
     (run,) = _found([key], store)
-    told = {"key": run.key, "name": run.name, "source": _source(run, store), **run.task}
+    told = {"key": run.key, "name": run.name, "source": store.source(run), **run.task}
     told |= {"data": run.data.to_dict(), "steps": run.steps, "diverged_at": run.diverged_at, "seconds": run.seconds}
     told |= {"last": run.last, "provenance": run.provenance}
     if as_json:
@@ -129,7 +125,9 @@ def _audited(run: StoredRun, store: Store, brief: bool) -> Audit:
             f"data={run.data.name!r}: the copy here has the checksum {dataset.sha256[:12]}, that of the run "
             f"{run.data.sha256[:12]} ({run.data.source}, {run.data.n_train} training inputs); audit it where these are."
         )
-    alike = [one for one in store.all() if {**one.task, "seed": 0} == {**run.task, "seed": 0} and one.data == run.data]
+    same = {**run.task, "seed": 0}
+    keys = [one.key for one in store.all(numbers=False) if {**one.task, "seed": 0} == same and one.data == run.data]
+    alike = [one for key in keys if (one := store.read(key)) is not None]
     return audit_run(run, Run.of_task(run.name, run.task), dataset, alike, brief=brief)
 
 
@@ -154,7 +152,7 @@ def verify(keys: tuple[str, ...], everything: bool, number: int, brief: bool, as
     import random
 
     store = _store()
-    there = list(store.places)
+    there = [run.key for run in store.all(numbers=False)]  # those that can be read
     if not there:
         raise ParameterError("the store is empty: there is nothing to verify; `make book` fills it.")
     if not keys:
@@ -227,11 +225,16 @@ def compute(
     root, store = chapters_folder(notebooks), _store()
     chapter = find_chapter(name, root)
     asked = plan_chapter(chapter, preset, store, changes_of(chapter, changes, root), root)
+    mine = None
+    if job is not None:
+        mine = {run for one in chapter_jobs(chapter, preset, store, root) if one.key == job for run in one.runs}
+        if not mine:
+            raise ParameterError(
+                f"job={job!r}: {chapter} has no such job at preset {preset}; are data and evidence here those of the "
+                "machine that named it?"
+            )
     for sweep, plan in asked.plans.items():
-        missing = plan.missing
-        if job is not None:
-            mine = {run for one in chapter_jobs(chapter, preset, store, root) if one.key == job for run in one.runs}
-            missing = tuple(run for run in missing if run in mine)
+        missing = plan.missing if mine is None else tuple(run for run in plan.missing if run in mine)
         click.echo(f"{chapter}, {sweep}: {plan}", err=True)
         if dry_run or not missing or asked.dataset is None:
             continue

@@ -91,3 +91,21 @@ def test_the_remedy_names_several_files(toys, executed, tmp_path):
         ClaimFailed, match=r"into notebooks/ch01_good/expected\.yml, notebooks/ch02_other/expected\.yml"
     ):
         check_records(executed, toys)
+
+
+def test_a_verdict_about_this_machine_is_committed_nowhere_and_stops_nothing(toys, executed):
+    change(toys, "0, 100", "0, 5")
+    change(toys, "from igbrepro.claims import Claim, between", LOCAL)
+    change(toys, "between(MEASURED, 0, 5)", "local(between(MEASURED, 0, 5))")
+    (toys / "ch01_good" / "expected.yml").write_text("")
+    (verdict,) = check_records(executed, toys)
+    assert verdict.outcome is Outcome.NOT_REPRODUCED
+
+
+LOCAL = """from dataclasses import replace
+from igbrepro.claims import Claim, between
+
+
+def local(rule):
+    return replace(rule, local=True)
+"""
