@@ -146,7 +146,7 @@ def test_what_a_stack_gains_by_kind(benchmark, monkeypatch, dataset, kind):
         return many.runs["seconds"].sum() / networks
 
     alone, *stacks = alternate([lambda: seconds(1, 1), lambda: seconds(4, 4), lambda: seconds(8, 8)], rounds=4)
-    gains = {f"stack of {n}": alone / one for n, one in zip((4, 8), stacks, strict=True)}
+    gains = {f"stack of {n}": round(float(alone / one), 2) for n, one in zip((4, 8), stacks, strict=True)}
     benchmark.extra_info |= {"steps a second alone": steps / alone} | gains
     print(f"\n{kind}: {steps / alone:.1f} steps a second alone; {gains}")
     benchmark.pedantic(lambda: None, rounds=1)
