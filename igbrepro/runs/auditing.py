@@ -1,8 +1,10 @@
 """Stored runs trained again and compared: does what was shipped come out here, too? (torch only where one is trained)
 
 Two trainings of one run differ by rounding (another processor, another number of networks in a stack), which training
-makes larger step by step. So early evaluations are compared number by number, with the tolerance EARLY; the last one
-with the spread over seeds, beyond which rounding cannot have carried it.
+makes larger step by step, some networks a million times within ten steps. So early evaluations are compared number by
+number, with the tolerance EARLY or, where rounding matters more, with what a twin says that is trained beside, its
+weights changed by a rounding error; the last one is compared with the spread over seeds, beyond which rounding cannot
+have carried it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 EARLY_STEPS = 10
 EARLY = {0: 1e-4, EARLY_STEPS: 2e-3}  # largest relative gap of a test loss, up to this step
+NUDGE = 2.0**-22  # of the twin's weights, relative: two units in the last place of float32
+TWIN = 10  # times as far apart as run and twin have been by then is what rounding may do
 SURE = 0.9995  # one side of the interval of Student's t for the last evaluation
 METRICS = ("loss", "accuracy", "max_class_fraction")
 
@@ -58,7 +62,8 @@ def audit_claim(chapter: str) -> Claim:
         title="The shipped runs come out again",
         statement="Runs drawn at random among those shipped with this book, trained again on the machine that builds "
         f"it, agree with them: test losses of the first {EARLY_STEPS} steps to {EARLY[0]:g} at the start and "
-        f"{EARLY[EARLY_STEPS]:g} after it, the last evaluation within the spread over seeds.",
+        f"{EARLY[EARLY_STEPS]:g} after it, or to what rounding does to them, the last evaluation to within the spread "
+        "over seeds.",
         source="ours; an audit of the evidence",
         rule=Rule(decide, (AUDITED,), local=True),
     )
@@ -157,37 +162,51 @@ def audit_run(stored: StoredRun, run: Run, dataset: Dataset, alike: Sequence[Sto
     run: what it is.  alike: the stored runs that differ from it in the seed alone, itself among them.
     brief: train for the first steps only.
     """
-    rows = compare(stored, *again(run, dataset, brief=brief), alike)
+    rows = compare(stored, again(run, dataset, brief=brief), alike)
     return Audit(pd.DataFrame(rows, columns=pd.Index(COLUMNS)), f"{stored.name}, seed {stored.seed}")
 
 
-def again(run: Run, dataset: Dataset, *, brief: bool = False) -> tuple[pd.DataFrame, int, bool]:
-    """The numbers of a run trained anew, as `StoredRun.frame`, the last step asked for, and whether it diverged.
+@dataclass(frozen=True)
+class Again:
+    """A run trained anew: its numbers as `StoredRun.frame`, up to which step, and whether it diverged on the way.
 
-    brief: up to its last evaluation within EARLY_STEPS.
+    twin: those of the first steps of the same run with its weights changed by a rounding error.
     """
+
+    frame: pd.DataFrame
+    steps: int
+    diverged: bool
+    twin: pd.DataFrame
+
+    def rounding(self, step: int, metric: str) -> float:
+        """How far apart the two have been at most, up to this step."""
+        ours, theirs = _series(self.frame), _series(self.twin)
+        both = [key for key in ours.keys() & theirs.keys() if key[0] <= step and key[1] == metric]
+        return max((gap for key in both if math.isfinite(gap := abs(ours[key] - theirs[key]))), default=0.0)
+
+
+def again(run: Run, dataset: Dataset, *, brief: bool = False) -> Again:
+    """Train a run anew; brief: up to its last evaluation within EARLY_STEPS."""
     from igbrepro.training import Conduct, Task, in_parts, train_parts
 
-    settings = run.settings
-    if brief:
-        points = [point for point in settings.points if point <= EARLY_STEPS]
-        settings = replace(settings, steps=points[-1], eval_points=points)
+    points = [point for point in run.settings.points if point <= EARLY_STEPS]
+    first = replace(run.settings, steps=points[-1], eval_points=points)
+    settings = first if brief else run.settings
     task = Task(run.name, run.spec, run.init, run.seed, settings.resolved(dataset))
-    (found,) = train_parts(in_parts([task]), dataset, Conduct(progress=False), workers=1)
-    frame, (*_, diverged_at) = found[run.name, run.seed]
-    return frame, settings.steps, diverged_at is not None
+    twin = replace(task, plan=first.resolved(dataset), nudge=NUDGE)
+    (ours,), (theirs,) = (train_parts(in_parts([one]), dataset, Conduct(progress=False), 1) for one in (task, twin))
+    frame, (*_, diverged_at) = ours[run.name, run.seed]
+    return Again(frame, settings.steps, diverged_at is not None, theirs[run.name, run.seed][0])
 
 
-def compare(
-    stored: StoredRun, here: pd.DataFrame, steps: int, diverged: bool, alike: Sequence[StoredRun]
-) -> list[tuple[Any, ...]]:
+def compare(stored: StoredRun, here: Again, alike: Sequence[StoredRun]) -> list[tuple[Any, ...]]:
     """Rows of Audit.table for one run.
 
-    here, steps, diverged: its numbers as trained anew, up to which step, and whether it diverged on the way.
     alike: stored runs that differ in the seed alone.  A number that one of the two lacks is an infinite gap.
     """
     rows, n_eval = [], stored.task["settings"]["n_eval"]
-    ours, theirs = _series(here), _series(stored.frame)
+    steps, diverged = here.steps, here.diverged
+    ours, theirs = _series(here.frame), _series(stored.frame)
     for step, metric in sorted({*ours, *theirs}):
         if step > min(steps, EARLY_STEPS):
             continue
@@ -196,6 +215,7 @@ def compare(
             allowed = EARLY[0 if step == 0 else EARLY_STEPS] * max(abs(shipped), 1e-12)
         else:
             allowed = (2 if step == 0 else 0.02 * n_eval + 2) / n_eval
+        allowed = max(allowed, TWIN * here.rounding(step, metric))
         rows.append((stored.name, stored.seed, step, metric, shipped, value, _gap(shipped, value, allowed), True))
     if steps < stored.task["settings"]["steps"] or steps <= EARLY_STEPS:
         return rows
@@ -205,8 +225,8 @@ def compare(
         rows.append((stored.name, stored.seed, steps, "diverged", shipped, value, math.inf, False))
     for metric in () if diverged or stored.diverged_at is not None else METRICS:
         shipped, value = theirs[steps, metric], ours[steps, metric]
-        values = [_series(one.frame).get((steps, metric), math.nan) for one in alike]
-        finite = [one for one in values if math.isfinite(one)]
+        others = [_series(one.frame).get((steps, metric), math.nan) for one in alike if one.seed != stored.seed]
+        finite = [one for one in [value, *others] if math.isfinite(one)]
         if len(finite) < 2:  # one seed has no spread
             continue
         allowed = float(t.ppf(SURE, len(finite) - 1)) * math.sqrt(2) * float(np.std(finite, ddof=1))

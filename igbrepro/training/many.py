@@ -33,13 +33,18 @@ Found = dict[tuple[str, int], tuple[pd.DataFrame, tuple]]  # by name and seed: t
 
 @dataclass(frozen=True)
 class Task:
-    """One network to train: what its tables call it, its description and start, its seed, and the settings."""
+    """One network to train: what its tables call it, its description and start, its seed, and the settings.
+
+    nudge: relative size of a random change of its weights before the first step; one of the size of a rounding error
+        shows how fast training makes rounding errors larger.
+    """
 
     name: str
     spec: Spec
     init: Init
     seed: int
     plan: TrainSettings
+    nudge: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,8 @@ def _train_part(part: Part, shared: Shared) -> Found:
     """Train the networks of one stack."""
     first = part.tasks[0]
     members = [drawn(task.spec, task.init, task.seed, shared.dataset) for task in part.tasks]
+    for task, member in zip(part.tasks, members, strict=True):
+        _nudge(member.model, task.nudge, task.seed)
     run = Run(members, shared.dataset, first.plan, shared.conduct.on, first.spec.input_shape)
     finish(run, part.checkpoint, shared.conduct, part.title)
     share = run.seconds / len(members)
@@ -194,6 +201,14 @@ def _train_part(part: Part, shared: Shared) -> Found:
         )
         for k, task in enumerate(part.tasks)
     }
+
+
+@torch.no_grad()
+def _nudge(model: torch.nn.Module, size: float, seed: int) -> None:
+    """Change every weight by a normal number of this relative size."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in model.parameters() if size else ():
+        parameter.mul_(1 + size * torch.randn(parameter.shape, generator=generator))
 
 
 _shared: list[Shared] = []  # in a worker: what its parts have in common

@@ -38,7 +38,7 @@ def test_a_run_that_takes_too_long_is_trained_for_its_first_steps(shipped):
 
 @pytest.mark.parametrize(
     ("metric", "step", "factor", "early"),
-    [("loss", 0, 1.001, True), ("loss", 1, 1.01, True), ("accuracy", 3, 0.5, True), ("loss", 30, 100.0, False)],
+    [("loss", 0, 1.001, True), ("loss", 1, 1.01, True), ("accuracy", 3, 0.5, True), ("loss", 30, 1e4, False)],
 )
 def test_a_number_changed_by_hand_is_found(stored, tmp_path, metric, step, factor, early):
     runs = list(stored.all())
