@@ -3,7 +3,7 @@
 Steps: notebook -> executed notebook and record -> verdicts compared with the committed ones, pages -> html.
 Options after --config: preset (smoke, laptop, study, paper), out (default build/<preset>), notebooks (default notebooks),
 evidence (on or off; default: on for study and paper): whether shipped runs are read, or all are computed anew.
-Targets: html (default), executed, or one executed notebook.  On a cluster add --executor slurm or another plugin.
+Targets: html (default), executed, or one executed notebook.  On Slurm add --profile profiles/slurm.
 A notebook runs again when it, a parameter, the code it imports or a measurement that its claims need has changed; words
 run nothing, and changed rules, or code of `igbrepro/claims` that makes no numbers, are applied to the stored
 measurements.  Reading this file writes nothing.

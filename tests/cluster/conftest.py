@@ -80,6 +80,6 @@ def start_slurm() -> Callable[[], AbstractContextManager[Cluster]]:
 
 @pytest.fixture(scope="module")
 def cluster(start_slurm: Callable[[], AbstractContextManager[Cluster]]) -> Iterator[Cluster]:
-    """A running Slurm of one node with four cores, 16 GB and one GPU, all of them on paper."""
+    """A running Slurm: one node with four cores, 16 GB and a GPU on paper; jobs may go on beyond their time."""
     with start_slurm() as one:
         yield one

@@ -46,6 +46,8 @@ MpiDefault=none
 GresTypes=gpu
 ReturnToService=2
 KillWait=5
+MinJobAge=7200
+OverTimeLimit=UNLIMITED
 SchedulerParameters=sched_min_interval=0
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=16000 Gres=gpu:1

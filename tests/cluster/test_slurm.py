@@ -78,6 +78,7 @@ if not started.exists():
 def small_book(folder: Path) -> None:
     """The sources of a book of four chapters: a real one, one that is judged, one that raises, one that sleeps once."""
     shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("*.md", "*.diff", "__pycache__"))
+    shutil.copy(ROOT / "book" / "references.md", folder / "book")
     for page in ("intro", "reproduce"):
         (folder / "book" / f"{page}.md").write_text(f"# {page}\n")
     root = folder / "notebooks"
@@ -91,7 +92,7 @@ def small_book(folder: Path) -> None:
     shutil.copytree(ROOT / "notebooks" / REAL, root / REAL, ignore=shutil.ignore_patterns("__pycache__"))
     real = notebook_path(REAL, root)
     real.write_text(re.sub(r"\{doc\}(`[^`<]*)<[^>]*>`", r"\1`", real.read_text()))  # the other chapters are not here
-    names = ["book/reproduce", *(f"book/generated/{page}" for page in ("claims", "figures", "runs"))]
+    names = ["book/reproduce", "book/references", *(f"book/generated/{page}" for page in ("claims", "figures", "runs"))]
     names += [f"notebooks/{name}/{name[5:]}" for name in [*TOYS, REAL]]
     toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": name} for name in names]}
     (folder / "book" / "_toc.yml").write_text(yaml.safe_dump(toc))
