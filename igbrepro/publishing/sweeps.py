@@ -103,7 +103,8 @@ def jobs(sweep: str, plan: Plan, store: Store) -> list[Job]:
     groups: dict[Any, list[tuple[Run, str]]] = {}
     for run in plan.missing:
         with suppress(NotStorable):
-            groups.setdefault((run.spec, run.settings), []).append((run, run.key(plan.data)))
+            key = run.key(plan.data)
+            groups.setdefault((run.spec, run.settings), []).append((run, key))
     found = []
     for group in groups.values():
         seconds = max(pace.seconds(group[0][0]), 1e-3)

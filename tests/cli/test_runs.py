@@ -84,7 +84,7 @@ def test_list_and_show_tell_what_is_stored_and_where_it_came_from(igbrepro, fill
     assert code == 0 and told["network"]["width"] == 8 and told["data"]["sha256"] == load(row["data"]).sha256
     assert told["last"]["test loss"] == pytest.approx(filled.read(row["key"]).last["test loss"])
     code, out, _ = igbrepro("runs", "show", row["key"])
-    assert code == 0 and "start:\n  sigma_w2: " in out and "commit: " in out
+    assert code == 0 and "start:\n  sigma_b2: 0\n  sigma_w2: " in out and "commit: " in out
 
 
 def test_verify_and_rerun_agree_with_what_was_stored(igbrepro, filled):
