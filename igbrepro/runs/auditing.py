@@ -225,11 +225,13 @@ def compare(stored: StoredRun, here: Again, alike: Sequence[StoredRun]) -> list[
         rows.append((stored.name, stored.seed, steps, "diverged", shipped, value, math.inf, False))
     for metric in () if diverged or stored.diverged_at is not None else METRICS:
         shipped, value = theirs[steps, metric], ours[steps, metric]
-        others = [_series(one.frame).get((steps, metric), math.nan) for one in alike if one.seed != stored.seed]
-        finite = [one for one in [value, *others] if math.isfinite(one)]
-        if len(finite) < 2:  # one seed has no spread
+        values = [_series(one.frame).get((steps, metric), math.nan) for one in alike if one.seed != stored.seed]
+        others = [one for one in values if math.isfinite(one)]
+        if not others:  # one seed has no spread
             continue
-        allowed = float(t.ppf(SURE, len(finite) - 1)) * math.sqrt(2) * float(np.std(finite, ddof=1))
+        # The smaller of two spreads: a wrong number does not make its own excuse.
+        spread = min(float(np.std([*others, one], ddof=1)) for one in (shipped, value))
+        allowed = float(t.ppf(SURE, len(others))) * math.sqrt(2) * spread
         floor = EARLY[EARLY_STEPS] * abs(shipped) if metric == "loss" else 2 / n_eval
         gap = _gap(shipped, value, max(allowed, floor))
         rows.append((stored.name, stored.seed, steps, metric, shipped, value, gap, False))

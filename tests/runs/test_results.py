@@ -197,7 +197,7 @@ def test_after_ctrl_c_the_same_call_goes_on_to_the_same_numbers(stored, tmp_path
     found = get(store)
     assert trained == [("relu", 0), ("relu", 1)] and steps == list(range(13, 30))
     assert found.frame.equals(get(stored).frame)
-    assert not list((store.folder / "unfinished").iterdir())
+    assert not list((store.folder / "unfinished").glob("*.pt"))
 
 
 def test_what_was_begun_goes_on_even_with_other_runs_beside_it(tmp_path, trained, monkeypatch, heeds_interrupts):
@@ -218,7 +218,7 @@ def test_what_was_begun_goes_on_even_with_other_runs_beside_it(tmp_path, trained
     get(store, seeds=[0, 1, 2])
     assert trained[:2] == [("calm", 0), ("calm", 1)] and steps[0] == 20
     assert sorted(trained) == sorted((name, seed) for name in NETWORKS for seed in (0, 1, 2))
-    assert not list((store.folder / "unfinished").iterdir())
+    assert not list((store.folder / "unfinished").glob("*.pt"))
 
 
 def test_a_checkpoint_that_cannot_be_written_stops_no_run(tmp_path, monkeypatch):
@@ -252,8 +252,10 @@ def test_two_processes_may_write_at_once(stored, tmp_path, trained):
     assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
     (tmp_path / "go").touch()
     told = [printed(process) for process in processes]
-    assert told[0].split()[0] == told[1].split()[0] == str(get(stored).frame["value"].sum())
-    assert get(Store(tmp_path / "same")).frame.equals(get(stored).frame)
+    same, alone = get(Store(tmp_path / "same")).frame["value"], get(stored).frame["value"]
+    np.testing.assert_allclose(same, alone, atol=2e-5)  # one may have found a part of what the other did
+    for line in told:
+        assert float(line.split()[0]) == pytest.approx(alone.sum(), abs=1e-3) and line.split()[1] == "4"
     assert len(list(Store(tmp_path / "different").all())) == 6 and not trained
     for name in ("same", "different"):
         assert not list((tmp_path / name).glob("*.damaged-*")) and not list((tmp_path / name).glob(".*"))
