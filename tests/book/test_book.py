@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 PAGES = sorted(path for path in BOOK.rglob("*.md") if path.parent.name != "generated")
 NOTEBOOKS = [notebook_path(name) for name in chapter_names()]
-GENERATED = {"book/generated/claims", "book/generated/figures", "book/generated/runs"}
+GENERATED = {f"book/generated/{page}" for page in ("claims", "costs", "figures", "runs")}
 
 
 def toc_files() -> list[str]:
