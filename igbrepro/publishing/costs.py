@@ -50,5 +50,11 @@ def costs(presets: Sequence[str], store: Store, root: Path | str = NOTEBOOKS) ->
             runs = [run for plan in plans for run in plan.sweep.runs]
             training = sum(map(pace.seconds, runs)) / 60
             gpu = sum(map(work, runs)) / GPU_RATE / 3600
-            found[name][preset] = Cost(minutes, len(runs), sum(len(plan.stored) for plan in plans), training, gpu)
+            found[name][preset] = Cost(
+                minutes,
+                len(runs),
+                sum(key in store.shipped for plan in plans for key in plan.stored.values()),
+                training,
+                gpu,
+            )
     return found

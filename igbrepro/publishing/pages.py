@@ -29,7 +29,7 @@ from igbrepro.publishing.chapters import (
 )
 from igbrepro.publishing.costs import Cost, costs
 from igbrepro.publishing.rejudged import read_rejudged
-from igbrepro.runs import default_store
+from igbrepro.runs import RESULTS, Store, default_store
 
 THUMBNAIL_PIXELS = 480
 Register = Mapping[str, Mapping[str, Claim]]
@@ -238,7 +238,8 @@ def runs_page(records: list[Record], chapters: Mapping[str, Chapter]) -> str:
 def costs_page(chapters: Mapping[str, Chapter], root: Path | str = NOTEBOOKS) -> str:
     """The page of costs: core time of every chapter at every preset, and of the training runs among it."""
     presets = preset_names(root)
-    table = costs(presets, default_store(), root)
+    own = default_store().folder
+    table = costs(presets, Store(own, (RESULTS,) if RESULTS.is_dir() else ()), root)  # as if evidence were on
     trained = [(name, preset, one) for name, row in table.items() for preset, one in row.items() if one.runs]
     totals = {preset: sum(row[preset].minutes for row in table.values()) for preset in presets}
     return _render("costs.md", chapters, presets=presets, table=table, trained=trained, totals=totals)
@@ -246,11 +247,13 @@ def costs_page(chapters: Mapping[str, Chapter], root: Path | str = NOTEBOOKS) ->
 
 def _core_time(minutes: float) -> str:
     """ "12 s", "3.4 min" or "5.6 h" of one core."""
-    return _clock(60 * minutes) if minutes < 90 else f"{minutes / 60:.3g} h"
+    if minutes < 90:
+        return _clock(60 * minutes)
+    return f"{minutes / 60:.1f} h" if minutes < 600 else f"{minutes / 60:,.0f} h"
 
 
 def _gpu_time(hours: float) -> str:
-    return f"{hours:.2g} h" if hours >= 0.01 else "below 0.01 h"
+    return f"{hours:.1f} h" if hours >= 0.1 else "below 0.1 h"
 
 
 def _cost(one: Cost) -> str:
