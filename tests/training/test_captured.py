@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from training.test_stacks import FEATURES, PICTURES
 
 from igbrepro import training
 from igbrepro.initialization import InitSpec
@@ -14,7 +15,6 @@ from igbrepro.training.captured import CapturedStep
 from igbrepro.training.run import Run, drawn
 from igbrepro.training.settings import Conduct, TrainSettings
 from igbrepro.training.training import finish
-from tests.training.test_stacks import FEATURES, PICTURES
 
 CPU = torch.device("cpu")
 IMAGE = {"n_classes": 2, "input_shape": (3, 8, 8)}
