@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from igbrepro.claims import Outcome, Record
+from igbrepro.publishing.resources import minutes_of
 
 UNTOLD = 0.25  # minutes of a job of which nothing says how long it takes
 PRIOR = 1.0  # minutes of work as expected that the pace starts with, so that one short job does not set it
@@ -203,7 +204,9 @@ def result_line(record: Record) -> str:
 
 def expected_minutes(params: Mapping[str, Any], priority: Any, resources: Mapping[str, Any]) -> float:
     """The minutes a job should take, from its parameter `minutes`, its priority or its resource `runtime`."""
-    for value in (params.get("minutes"), priority, resources.get("runtime")):
+    runtime = resources.get("runtime")
+    told = minutes_of(runtime) if isinstance(runtime, int | float) else None
+    for value in (params.get("minutes"), priority, told):
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6:
             return float(value)
     return UNTOLD

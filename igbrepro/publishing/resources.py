@@ -38,6 +38,11 @@ def resources(minutes: float, memory_gb: float = MEMORY_GB, gpu: int = 0) -> dic
     }
 
 
+def minutes_of(runtime: float) -> float:
+    """The minutes that a job of this `runtime` is expected to take, without the slack."""
+    return (runtime - START) / SLACK
+
+
 def resources_of(sized: Callable[[Any], Sized]) -> Mapping[str, Callable[[Any], int]]:
     """The same for a rule with wildcards, whose job has the size `sized(wildcards)`."""
 

@@ -136,7 +136,7 @@ def test_runs_page_tells_different_environments_apart(site):
 def test_no_records_at_all_still_make_pages(tmp_path, root):
     (tmp_path / "src/notebooks").mkdir(parents=True)
     texts = pages(tmp_path / "src/notebooks")
-    assert set(texts) == {"claims.md", "claims_glance.md", "figures.md", "runs.md"} and all(texts.values())
+    assert set(texts) == {"claims.md", "claims_glance.md", "costs.md", "figures.md", "runs.md"} and all(texts.values())
 
 
 def test_a_damaged_record_is_left_out_and_named(site):

@@ -106,7 +106,7 @@ def test_times_in_words():
 def test_minutes_come_from_the_parameter_before_the_priority_before_the_resource():
     assert expected_minutes({"minutes": 3}, 2, {"runtime": 1}) == 3
     assert expected_minutes({}, 2, {"runtime": 1}) == 2
-    assert expected_minutes({"minutes": "<TBD>"}, "highest", {"runtime": 1}) == 1
+    assert expected_minutes({"minutes": "<TBD>"}, "highest", {"runtime": 13}) == 1
     assert expected_minutes({}, 0, {}) == 0.25
 
 
@@ -120,7 +120,7 @@ def test_the_jobs_of_a_graph_are_named_after_their_logs_and_counted_by_their_run
 
     first, second, third, fourth = made = (
         job("training", ["log/runs/one.txt"], {"key": "one"}, params={"runs": 8, "minutes": 5}, threads=2),
-        job("training", [], {"key": "two"}, params={"runs": ["a", "b"]}, resources={"runtime": 2}),
+        job("training", [], {"key": "two"}, params={"runs": ["a", "b"]}, resources={"runtime": 16}),
         job("notebook", ["log/ch06_learning.ipynb"], {"number": "06"}, priority=3.2),
         job("notebook", ["log/ch05_edge.ipynb"], {"number": "05"}, priority=3.2),
     )
