@@ -17,7 +17,7 @@ import yaml
 from toys import CLAIMS, JUDGED, ROOT, write_chapter, write_notebook, write_sizes
 
 from igbrepro.claims import Outcome, Record
-from igbrepro.publishing import load_claims, load_preset, notebook_path
+from igbrepro.publishing import has_experiment, load_claims, load_preset, notebook_path
 
 PROFILE = "snakemake --profile profiles/slurm --config preset=paper"
 PLAIN = "snakemake --executor slurm --jobs 20 --config preset=paper"

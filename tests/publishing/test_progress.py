@@ -182,7 +182,7 @@ def test_a_build_in_a_log_is_told_in_lines_with_times_and_its_failure_in_full(to
     told = run.stdout.splitlines()
     assert all(re.match(r"\d\d:\d\d:\d\d \S", line) for line in told), run.stdout
     lines = [line.partition(" ")[2] for line in told]
-    assert "To do: 3 notebooks, 1 step; less than a minute." in lines
+    assert "To do: 3 notebooks, 1 step; about 1 minute." in lines
     assert [line for line in lines if re.fullmatch(rf"ch01_good: 1 reproduced \({TIME}\)", line)]
     assert [line for line in lines if re.fullmatch(rf"ch02_other: no verdicts \({TIME}\)", line)]
     assert [line for line in lines if line.startswith("0 of 3 notebooks, 0 of 1 step; ") and "running: ch0" in line]
