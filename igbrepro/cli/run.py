@@ -153,11 +153,10 @@ def typed(text: str, default: Any) -> Any:
 
 
 def in_words(minutes: float) -> str:
-    """A time in the unit that suits it: "20 seconds", "4 minutes", "1.5 hours"."""
-    if minutes < 1.5:
-        seconds = max(1, round(60 * minutes))
-        return f"{seconds} second{'s' if seconds > 1 else ''}"
-    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+    """Minutes as `runs.in_words` says seconds: "20 seconds", "4 minutes", "1.5 hours"."""
+    from igbrepro import runs
+
+    return runs.in_words(60 * minutes)
 
 
 def time_told(chapter: str, preset: str, minutes: float, changes: Mapping[str, Any]) -> str:
