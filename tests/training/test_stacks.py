@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from training.test_training import pictures
 
 from igbrepro import data, training
 from igbrepro.initialization import InitSpec
@@ -12,14 +13,6 @@ from igbrepro.training import TrainSettings, stacks
 
 CPU, OTHER = torch.device("cpu"), torch.device("meta")
 FEATURES = data.gaussian(n_train=200, n_test=100, features=20, classes=2, distance=2.0, seed=1)
-
-
-def pictures(n, seed):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 2
-    images = rng.integers(0, 128, (n, 3, 8, 8))
-    images[labels == 1, :, :, 4:] += 60
-    return images.astype(np.uint8), labels
 
 
 PICTURES = data.Dataset("pictures", *pictures(200, 1), *pictures(100, 2), classes=("left", "right"), source="test")
