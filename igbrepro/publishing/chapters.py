@@ -187,6 +187,15 @@ def _check_changes(changes: Mapping[str, Any], defaults: Mapping[str, Any], wher
             raise ParameterError(f"{where}: {name}={value!r}: need {needed}, like its default {defaults[name]!r}.")
 
 
+def executed_module(name: str, stem: str, root: Path | str = NOTEBOOKS) -> ModuleType:
+    """The module that stem.py in the folder of a chapter makes, run anew; it is not among those imported."""
+    path = Path(root) / name / f"{stem}.py"
+    module = ModuleType(f"{name}_{stem}")
+    module.__file__ = str(path)
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True), vars(module))
+    return module
+
+
 def load_claims(name: str, root: Path | str = NOTEBOOKS) -> dict[str, Claim]:
     """The claims of a chapter by id, in the order of its claims.py; none where it has no such file.
 
@@ -195,9 +204,7 @@ def load_claims(name: str, root: Path | str = NOTEBOOKS) -> dict[str, Claim]:
     path = Path(root) / name / "claims.py"
     if not path.is_file():
         return {}
-    module = ModuleType(f"{name}_claims")
-    module.__file__ = str(path)
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True), vars(module))
+    module = executed_module(name, "claims", root)
     found: dict[str, Claim] = {}
     for value in vars(module).values():
         for claim in value.values() if isinstance(value, dict) else (value,):

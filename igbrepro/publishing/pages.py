@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
@@ -27,9 +27,10 @@ from igbrepro.publishing.chapters import (
     notebook_path,
     preset_names,
 )
-from igbrepro.publishing.costs import Cost, costs
 from igbrepro.publishing.rejudged import read_rejudged
-from igbrepro.runs import RESULTS, Store, default_store
+
+if TYPE_CHECKING:
+    from igbrepro.publishing.costs import Cost
 
 THUMBNAIL_PIXELS = 480
 Register = Mapping[str, Mapping[str, Claim]]
@@ -237,6 +238,9 @@ def runs_page(records: list[Record], chapters: Mapping[str, Chapter]) -> str:
 
 def costs_page(chapters: Mapping[str, Chapter], root: Path | str = NOTEBOOKS) -> str:
     """The page of costs: core time of every chapter at every preset, and of the training runs among it."""
+    from igbrepro.publishing.costs import costs  # the store and pandas, which no other page needs
+    from igbrepro.runs import RESULTS, Store, default_store
+
     presets = preset_names(root)
     own = default_store().folder
     table = costs(presets, Store(own, (RESULTS,) if RESULTS.is_dir() else ()), root)  # as if evidence were on

@@ -11,18 +11,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
-from igbrepro.publishing.chapters import NOTEBOOKS, resolve_parameters
-from igbrepro.runs import DataFacts, NotStorable, Pace, Parameters, Plan, Run, Store, Sweep, choose
+from igbrepro.publishing.chapters import NOTEBOOKS, executed_module, resolve_parameters
+
+if TYPE_CHECKING:  # the store takes a second to import, which most of this room's work does without
+    from igbrepro.data import Dataset
+    from igbrepro.runs import Declaration, Parameters, Plan, Run, Store
 
 JOB_SECONDS = 600.0  # of one core: small runs of one shape are put together up to this
 JOB_RUNS = 16
-
-Declaration = Callable[[Parameters, DataFacts], Sweep]
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,7 @@ def load_experiment(
 
     Raises ParameterError where it lacks one or the other.
     """
-    path = Path(root) / name / "experiment.py"
-    module = ModuleType(f"{name}_experiment")
-    module.__file__ = str(path)
-    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True), vars(module))
+    module = executed_module(name, "experiment", root)
     functions: dict[str, Any] = {
         key: value
         for key, value in vars(module).items()
@@ -83,6 +79,8 @@ def plan_chapter(
     root: Path | str = NOTEBOOKS,
 ) -> Asked:
     """What a chapter's sweeps need at a preset with these changes; raises ParameterError as `resolve_parameters`."""
+    from igbrepro.runs import Parameters, choose
+
     _, values = resolve_parameters(name, preset, changes, root)
     load, declared = load_experiment(name, root)
     parameters = Parameters(values)
@@ -97,6 +95,8 @@ def jobs(sweep: str, plan: Plan, store: Store) -> list[Job]:
 
     store: tells how long runs take.  Runs that cannot be stored are left to the notebook.
     """
+    from igbrepro.runs import NotStorable, Pace
+
     if not plan.missing:
         return []
     pace = Pace(store.all(numbers=False))
@@ -123,6 +123,8 @@ def chapter_jobs(name: str, preset: str, store: Store, root: Path | str = NOTEBO
     """
     if not has_experiment(name, root):
         return []
+    from igbrepro.runs import Store
+
     shipped = Store(None, store.evidence)
     plans = plan_chapter(name, preset, shipped, root=root).plans
     return [job for sweep, plan in plans.items() for job in jobs(sweep, plan, shipped)]

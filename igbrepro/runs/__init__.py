@@ -11,13 +11,14 @@ from igbrepro.runs.declared import (
     Sweep,
     starts,
 )
-from igbrepro.runs.results import RESULTS, Plan, Results, choose, compute, default_store, make_plan, obtain
+from igbrepro.runs.results import RESULTS, Declaration, Plan, Results, choose, compute, default_store, make_plan, obtain
 from igbrepro.runs.store import Store, StoredRun, StoreFull, StoreWarning, write_runs
 
 __all__ = [
     "PROTOCOL",
     "Audit",
     "DataFacts",
+    "Declaration",
     "NotStorable",
     "Pace",
     "Parameters",
