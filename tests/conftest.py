@@ -9,6 +9,24 @@ from typing import Any
 import pytest
 from toys import CLAIMS, JUDGED, snakemake, write_chapter
 
+# The folders whose tests take longest, that of the book first.
+LONGEST = ("book", "cluster", "publishing", "chapters", "cli", "runs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (pytest-xdist), a file's tests stay together, and so do all that look at the smoke book."""
+
+    def rank(item: pytest.Item) -> int:
+        (group,) = (mark.args[0] for mark in item.iter_markers("xdist_group"))
+        folder = group.split("/")[0]
+        return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
+
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        group = "book" if {"smoke_book", "browser"} & set(item.fixturenames) else path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=rank)
+
 
 @pytest.fixture
 def toys(tmp_path: Path) -> Path:

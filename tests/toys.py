@@ -9,6 +9,7 @@ import nbformat
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+PRESETS = ("smoke", "laptop", "study", "paper")
 
 CLAIMS = """\"\"\"Claims of a toy.\"\"\"
 
@@ -34,9 +35,9 @@ def write_notebook(path: Path, parameters: str, *cells: str) -> None:
 
 
 def write_sizes(folder: Path, asks: dict | None = None, **presets: dict) -> None:
-    """The sizes of a chapter at smoke, laptop and study: the parameters named, 0.1 minutes, and what it `asks`."""
+    """The sizes of a chapter at every preset: the parameters named, 0.1 minutes, and what it `asks`."""
     asked = {"minutes": 0.1, **(asks or {})}
-    sizes = {name: {**asked, "parameters": presets.get(name, {})} for name in ("smoke", "laptop", "study")}
+    sizes = {name: {**asked, "parameters": presets.get(name, {})} for name in PRESETS}
     (folder / "sizes.yml").write_text(yaml.safe_dump(sizes))
 
 

@@ -37,7 +37,7 @@ def test_claims_have_ids_of_their_own():
 
 @pytest.mark.parametrize("name", chapter_names())
 def test_each_claim_has_its_committed_verdict_in_the_order_of_the_claims(name):
-    assert list(load_expected(name)) == list(load_claims(name))
+    assert list(load_expected(name)) == [one for one, claim in load_claims(name).items() if not claim.rule.local]
 
 
 def names_of_measurements(module: ModuleType) -> set[str]:

@@ -22,7 +22,7 @@ CHAPTERS = [path for path in sorted(ROOT.glob("notebooks/*/*.ipynb")) if "\ndata
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_sizes_are_checked_where_the_data_are_loaded(path):
     parameters, *others = cells(path)
-    loading = next(cell for cell in others if "load(dataset" in cell)
+    loading = next(cell for cell in others if "load(dataset" in cell or "experiment.dataset(p)" in cell)
     checked = re.findall(r'(\w+)=\("(train|test|batch)", (\w+)\)', loading)
     assert checked and all(name == value for name, _, value in checked)
     assert all(re.search(rf"^{name} = ", parameters, re.MULTILINE) for name, _, _ in checked)
