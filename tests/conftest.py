@@ -13,6 +13,7 @@ from toys import CLAIMS, JUDGED, snakemake, write_chapter
 LONGEST = ("book", "cluster", "publishing", "chapters", "cli", "runs")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side (pytest-xdist), a file's tests stay together, and so do all that look at the smoke book."""
 
