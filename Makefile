@@ -23,7 +23,7 @@ book: $(STAMP)  ## execute the notebooks and build the book (PRESET=smoke, lapto
 	@echo "The book is $(SITE)/index.html; make serve shows it with its search."
 
 test: $(STAMP)  ## run all tests; those that need Chromium or Slurm are named where there is none
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 notebook: $(STAMP)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=.

@@ -7,26 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from toys import CLAIMS, JUDGED, snakemake, write_chapter
 
-# The folders whose tests take longest, that of the book first.
+# The folders whose tests take longest.
 LONGEST = ("book", "cluster", "publishing", "chapters", "cli", "runs")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (pytest-xdist), a file's tests stay together, and so do all that look at the smoke book."""
-
-    def rank(item: pytest.Item) -> int:
-        (group,) = (mark.args[0] for mark in item.iter_markers("xdist_group"))
-        folder = group.split("/")[0]
-        return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
-
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        group = "book" if {"smoke_book", "browser"} & set(item.fixturenames) else path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=rank)
+    """The longest first, so that no core waits for them at the end where tests run side by side."""
+    folders = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
+    items.sort(key=lambda item: LONGEST.index(folders[item]) if folders[item] in LONGEST else len(LONGEST))
 
 
 @pytest.fixture
@@ -49,9 +40,14 @@ def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site built from the smoke preset by the real workflow, or the site at IGBREPRO_BOOK_HTML."""
     if given := os.environ.get("IGBREPRO_BOOK_HTML"):
         return Path(given).resolve()
-    out = tmp_path_factory.mktemp("smoke") / "book"
-    run = snakemake("html", preset="smoke", out=out)
-    assert run.returncode == 0, f"the smoke book does not build:\n{run.stdout[-6000:]}"
+    # One for all processes of pytest-xdist, whose own folders lie in this one.
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    out = base / "smoke" / "book"
+    with FileLock(base / "smoke.lock"):
+        if not (out / "html" / "index.html").exists():
+            run = snakemake("html", preset="smoke", out=out)
+            assert run.returncode == 0, f"the smoke book does not build:\n{run.stdout[-6000:]}"
     return out / "html"
 
 
