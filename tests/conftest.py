@@ -11,7 +11,7 @@ from filelock import FileLock
 from toys import CLAIMS, JUDGED, snakemake, write_chapter
 
 # The folders whose tests take longest.
-LONGEST = ("book", "cluster", "publishing", "chapters", "cli", "runs")
+LONGEST = ("cluster", "book", "publishing", "chapters", "cli", "runs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -79,6 +79,41 @@ def training(p, data):
 '''
 
 
+MEASURING = EXPERIMENT.replace("import Sweep", "import Measured, Sweep")
+MEASURING += '''
+
+def norms(run, dataset, n_networks):
+    """Mean squares of the logits of untrained networks."""
+    import lab
+
+    return lab.norms(run, dataset, n_networks)
+
+
+def untrained(p, data):
+    """The same networks, without training."""
+    networks = training(p, data).networks
+    return Sweep(networks, Measured(norms, {"n_networks": p.width}, inputs=100 * p.width), p.seeds)
+'''
+LAB = '''"""Logits of untrained networks."""
+
+import pandas as pd
+import torch
+
+from igbrepro.networks import build
+
+
+def norms(run, dataset, n_networks):
+    """A row a network."""
+    inputs = torch.from_numpy(dataset.inputs("test")[:100])
+    rows = []
+    for number in range(n_networks):
+        with torch.no_grad():
+            logits = build(run.spec, run.init, torch.Generator().manual_seed(1000 * run.seed + number))(inputs)
+        rows.append({"step": number, "metric": "q", "value": float(logits.square().mean())})
+    return pd.DataFrame(rows)
+'''
+
+
 def write_trained(root: Path, experiment: str = EXPERIMENT) -> Path:
     """A chapter, ch03_trained, that declares four runs of 12 steps on the shipped pictures."""
     parameters = 'seeds = [0, 1]\nwidth = 8\nsteps = 12\nsigma_w2 = [1.0, 2.0]\ndataset = "fashion-mnist-subset"'

@@ -37,7 +37,8 @@ def _row(run: StoredRun, store: Store) -> dict[str, Any]:
         "network": run.task["network"]["kind"],
         "seed": run.seed,
         "steps": run.steps,
-        "lr": settings["lr"],
+        "lr": settings.get("lr"),
+        "function": settings.get("function"),
         "diverged_at": run.diverged_at,
         "data": run.data.name,
         "n_train": run.data.n_train,
@@ -64,7 +65,7 @@ def list_runs(as_json: bool) -> None:
             row["name"],
             str(row["seed"]),
             f"{row['steps']}" + (" (diverged)" if row["diverged_at"] is not None else ""),
-            f"{row['lr']:g}",
+            row["function"] or f"{row['lr']:g}",
             row["data"],
             f"{row['seconds']:.1f}",
             row["date"][:10],
@@ -73,7 +74,7 @@ def list_runs(as_json: bool) -> None:
         )
         for row in rows
     ]
-    columns = ("key", "run", "seed", "steps", "lr", "data", "seconds", "date", "commit", "source")
+    columns = ("key", "run", "seed", "steps", "lr or function", "data", "seconds", "date", "commit", "source")
     hours = sum(row["seconds"] for row in rows) / 3600
     show_table(f"{len(rows)} runs, {hours:.3g} core-hours", columns, shown)
 
@@ -114,9 +115,13 @@ def show(key: str, as_json: bool) -> None:
             click.echo(f"  {inner}: {json.dumps(one, ensure_ascii=False) if isinstance(one, list | dict) else one}")
 
 
-def _audited(run: StoredRun, store: Store, brief: bool) -> Audit:
-    """A run trained again on this machine's copy of its data; raises ParameterError where they are others."""
+def _audited(run: StoredRun, store: Store, brief: bool, root: Path) -> Audit:
+    """A run made again on this machine's copy of its data; raises ParameterError where they are others.
+
+    root: the folder of chapters, of whose functions measured runs are.
+    """
     from igbrepro.data import load
+    from igbrepro.publishing import measuring
     from igbrepro.runs import DataFacts, Run, audit_run
 
     dataset = load(run.data.name).scaled(run.data.scaling)
@@ -128,7 +133,8 @@ def _audited(run: StoredRun, store: Store, brief: bool) -> Audit:
     same = {**run.task, "seed": 0}
     keys = [one.key for one in store.all(numbers=False) if {**one.task, "seed": 0} == same and one.data == run.data]
     alike = [one for key in keys if (one := store.read(key)) is not None]
-    return audit_run(run, Run.of_task(run.name, run.task), dataset, alike, brief=brief)
+    function = measuring(run.task["settings"]["function"], root) if run.task["kind"] == "measured" else None
+    return audit_run(run, Run.of_task(run.name, run.task, function), dataset, alike, brief=brief)
 
 
 @runs.command()
@@ -143,15 +149,18 @@ def _audited(run: StoredRun, store: Store, brief: bool) -> Audit:
     help="Draw so many at random.",
 )
 @click.option("--brief", is_flag=True, help="Only the first steps of each.")
+@notebooks_option
 @json_option
-def verify(keys: tuple[str, ...], everything: bool, number: int, brief: bool, as_json: bool) -> None:
+def verify(
+    keys: tuple[str, ...], everything: bool, number: int, brief: bool, notebooks: Path | None, as_json: bool
+) -> None:
     """Train runs again on this machine and compare them with what is stored.
 
     KEYS: beginnings of keys; none: some drawn at random.  Ends with 1 if a run does not come out again.
     """
     import random
 
-    store = _store()
+    store, root = _store(), chapters_folder(notebooks)
     there = [run.key for run in store.all(numbers=False)]  # those that can be read
     if not there:
         raise ParameterError("the store is empty: there is nothing to verify; `make book` fills it.")
@@ -161,7 +170,7 @@ def verify(keys: tuple[str, ...], everything: bool, number: int, brief: bool, as
     for run in _found(keys, store):
         line = {"key": run.key, "name": run.name, "seed": run.seed}
         try:
-            result = _audited(run, store, brief)
+            result = _audited(run, store, brief, root)
         except IgbreproError as error:
             left += 1
             found.append(line | {"outcome": "not audited here", "why": str(error)})
@@ -183,12 +192,13 @@ def verify(keys: tuple[str, ...], everything: bool, number: int, brief: bool, as
 
 @runs.command()
 @click.argument("key")
+@notebooks_option
 @json_option
-def rerun(key: str, as_json: bool) -> None:
+def rerun(key: str, notebooks: Path | None, as_json: bool) -> None:
     """Repeat one run and say how far it is off.  KEY: the beginning of its key."""
     store = _store()
     (run,) = _found([key], store)
-    result = _audited(run, store, brief=False)
+    result = _audited(run, store, brief=False, root=chapters_folder(notebooks))
     if as_json:
         show_json(result.table.to_dict("records"))
         return
@@ -227,19 +237,21 @@ def compute(
     asked = plan_chapter(chapter, preset, store, changes_of(chapter, changes, root), root)
     mine = None
     if job is not None:
-        mine = {run for one in chapter_jobs(chapter, preset, store, root) if one.key == job for run in one.runs}
+        found = [one for one in chapter_jobs(chapter, preset, store, root) if one.key == job]
+        mine = {(one.sweep, run.name, run.seed) for one in found for run in one.runs}
         if not mine:
             raise ParameterError(
                 f"job={job!r}: {chapter} has no such job at preset {preset}; are data and evidence here those of the "
                 "machine that named it?"
             )
     for sweep, plan in asked.plans.items():
-        missing = plan.missing if mine is None else tuple(run for run in plan.missing if run in mine)
+        missing = [run for run in plan.missing if mine is None or (sweep, run.name, run.seed) in mine]
         click.echo(f"{chapter}, {sweep}: {plan}", err=True)
         if dry_run or not missing or asked.dataset is None:
             continue
         for run, _, row in train(missing, asked.dataset, plan.data, store):
-            click.echo(f"{run.name}, seed {run.seed}: {row[2]} steps in {row[3]:.1f} s")
+            what = f"{row[2]} steps" if row[2] else "measured"
+            click.echo(f"{run.name}, seed {run.seed}: {what} in {row[3]:.1f} s")
 
 
 @runs.command()

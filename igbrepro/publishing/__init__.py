@@ -20,7 +20,7 @@ from igbrepro.publishing.progress import result_line
 from igbrepro.publishing.rejudged import check_records, read_rejudged, stage_chapters
 from igbrepro.publishing.run import parse_value, run_notebook
 from igbrepro.publishing.stage import build_html, forget_others, repository_url, stage_book
-from igbrepro.publishing.sweeps import chapter_jobs, has_experiment, plan_chapter
+from igbrepro.publishing.sweeps import chapter_jobs, has_experiment, measuring, plan_chapter
 
 __all__ = [
     "NOTEBOOKS",
@@ -34,6 +34,7 @@ __all__ = [
     "find_chapter",
     "forget_others",
     "has_experiment",
+    "measuring",
     "load_claims",
     "load_expected",
     "load_preset",

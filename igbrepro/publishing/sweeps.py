@@ -1,7 +1,8 @@
 """The sweeps of a chapter, as its experiment.py declares them, and the jobs that compute their runs (no torch).
 
 experiment.py, beside the notebook, has a function `dataset(p)` that gives the data set for the parameters p, and for
-each sweep a function `name(p, data)` that gives a Sweep for them and the facts of the data.
+each sweep a function `name(p, data)` that gives a Sweep for them and the facts of the data. What these measure with
+functions of their own are those whose first arguments are called run and dataset.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.errors import ParameterError
-from igbrepro.publishing.chapters import NOTEBOOKS, executed_module, resolve_parameters
+from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, executed_module, resolve_parameters
 
 if TYPE_CHECKING:  # the store takes a second to import, which most of this room's work does without
     from igbrepro.data import Dataset
@@ -39,6 +41,17 @@ def has_experiment(name: str, root: Path | str = NOTEBOOKS) -> bool:
     return (Path(root) / name / "experiment.py").is_file()
 
 
+def _functions(name: str, root: Path | str) -> dict[str, Callable]:
+    """The public functions of a chapter's experiment.py."""
+    module = executed_module(name, "experiment", root)
+    public = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
+    return {key: value for key, value in public.items() if getattr(value, "__module__", "") == module.__name__}
+
+
+def _measures(function: Callable) -> bool:
+    return list(signature(function).parameters)[:2] == ["run", "dataset"]
+
+
 def load_experiment(
     name: str, root: Path | str = NOTEBOOKS
 ) -> tuple[Callable[[Parameters], Dataset], dict[str, Declaration]]:
@@ -46,18 +59,24 @@ def load_experiment(
 
     Raises ParameterError where it lacks one or the other.
     """
-    module = executed_module(name, "experiment", root)
-    functions: dict[str, Any] = {
-        key: value
-        for key, value in vars(module).items()
-        if callable(value) and not key.startswith("_") and getattr(value, "__module__", "") == module.__name__
-    }
+    functions: dict[str, Any] = {key: one for key, one in _functions(name, root).items() if not _measures(one)}
     dataset = functions.pop("dataset", None)
     if dataset is None or not functions:
         raise ParameterError(
             f"{name}/experiment.py: need a function dataset(p), and one for each sweep, name(p, data)."
         )
     return dataset, functions
+
+
+def measuring(function: str, root: Path | str = NOTEBOOKS) -> Callable:
+    """The function of a chapter that a measured run names, "deep_cnns.start"; raises ParameterError for none."""
+    chapter, _, own = function.partition(".")
+    for name in chapter_names(root):
+        if name.partition("_")[2] == chapter and has_experiment(name, root):
+            found = _functions(name, root).get(own)
+            if found is not None and _measures(found):
+                return found
+    raise ParameterError(f"function={function!r}: no chapter here measures with it; check out the run's commit.")
 
 
 @dataclass(frozen=True)
@@ -85,9 +104,8 @@ def plan_chapter(
     load, declared = load_experiment(name, root)
     parameters = Parameters(values)
     dataset = load(parameters)
-    chosen = {sweep: choose(declare, parameters, dataset, store) for sweep, declare in declared.items()}
-    here = None if all(data is None for _, data in chosen.values()) else dataset
-    return Asked({sweep: plan for sweep, (plan, _) in chosen.items()}, here)
+    plans, here = choose(list(declared.values()), parameters, dataset, store)
+    return Asked(dict(zip(declared, plans, strict=True)), here)
 
 
 def jobs(sweep: str, plan: Plan, store: Store) -> list[Job]:

@@ -5,13 +5,25 @@ from igbrepro.runs.cost import Pace, in_words, multiply_adds, work
 from igbrepro.runs.declared import (
     PROTOCOL,
     DataFacts,
+    Measured,
     NotStorable,
     Parameters,
     Run,
     Sweep,
     starts,
 )
-from igbrepro.runs.results import RESULTS, Declaration, Plan, Results, choose, compute, default_store, make_plan, obtain
+from igbrepro.runs.results import (
+    RESULTS,
+    Declaration,
+    Plan,
+    Results,
+    choose,
+    compute,
+    default_store,
+    make_plan,
+    obtain,
+    obtain_all,
+)
 from igbrepro.runs.store import Store, StoredRun, StoreFull, StoreWarning, write_runs
 
 __all__ = [
@@ -19,6 +31,7 @@ __all__ = [
     "Audit",
     "DataFacts",
     "Declaration",
+    "Measured",
     "NotStorable",
     "Pace",
     "Parameters",
@@ -41,6 +54,7 @@ __all__ = [
     "make_plan",
     "multiply_adds",
     "obtain",
+    "obtain_all",
     "starts",
     "work",
     "write_runs",

@@ -23,8 +23,9 @@ from igbrepro.checks import whole
 from igbrepro.claims import Claim, Measurement, Outcome, Rule
 from igbrepro.data import Dataset
 from igbrepro.runs.cost import in_words
-from igbrepro.runs.declared import Run
+from igbrepro.runs.declared import Measured, Run
 from igbrepro.runs.store import StoredRun
+from igbrepro.training import TrainSettings
 
 if TYPE_CHECKING:
     from igbrepro.runs.results import Results
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 EARLY_STEPS = 10
 EARLY = {0: 1e-4, EARLY_STEPS: 2e-3}  # largest relative gap of a test loss, up to this step
 NUDGE = 2.0**-22  # of the twin's weights, relative: two units in the last place of float32
+MEASURED = 1e-3  # largest relative gap of what is measured without training
 TWIN = 10  # times as far apart as run and twin have been by then is what rounding may do
 SURE = 0.9995  # one side of the interval of Student's t for the last evaluation
 METRICS = ("loss", "accuracy", "max_class_fraction")
@@ -97,7 +99,8 @@ class Audit:
         rows = []
         for key, group in self.table.groupby(["run", "seed"], sort=False):
             name, seed = cast(tuple, key)
-            ends = group[group["metric"] == "accuracy"].iloc[-1]
+            accuracies = group[group["metric"] == "accuracy"]
+            ends = (accuracies if len(accuracies) else group).iloc[-1]
             early, late = (group[group["early"] == part]["gap"].max() for part in (True, False))
             rows.append((name, seed, early, late, ends["step"], ends["shipped"], ends["here"]))
         columns = ["run", "seed", "early gap", "late gap", "step", "accuracy, shipped", "accuracy, here"]
@@ -127,7 +130,7 @@ def audit(results: Results, n: int = 2, *, minutes: float = 2.0, seed: int | Non
     """Draw n of the shipped runs of a sweep, train them again here and compare.
 
     minutes: of one core, for all of them as long as they took where they were made; a run that would take more than
-        its share is trained for its first steps only.
+        its share is trained for its first steps only, or left out where it is no plain training.
     seed: of the draw; None: another one every time, which the result tells.
     """
     whole("n", n, 0)
@@ -142,16 +145,23 @@ def audit(results: Results, n: int = 2, *, minutes: float = 2.0, seed: int | Non
     chosen = np.random.default_rng(seed).choice(len(shipped), min(n, len(shipped)), replace=False)
     drawn = [shipped[k] for k in sorted(chosen)]
     runs = {(run.name, run.seed): run for run in results.sweep.runs}
-    tables, brief = [], 0
+    share = in_words(60 * minutes / len(drawn))
+    tables, brief, left = [], 0, 0
     for key in drawn:
         stored = results.runs[key]
         alike = [one for (name, _), one in results.runs.items() if name == key[0]]
         long = stored.seconds > 60 * minutes / len(drawn)
+        if long and isinstance(runs[key].settings, Measured):
+            left += 1
+            continue
         brief += long
         tables.append(audit_run(stored, runs[key], results.dataset, alike, brief=long).table)
+    if not tables:
+        return nothing(f"each run takes more than {share}")
     why = f"{len(drawn)} of {len(shipped)}, drawn with seed {seed}"
+    if left:
+        why += f"; {left} of them left out, since they take more than {share}"
     if brief:
-        share = in_words(60 * minutes / len(drawn))
         why += f"; {brief} of them for the first {EARLY_STEPS} steps only, since whole they take more than {share}"
     return Audit(pd.concat(tables, ignore_index=True), why, seed)
 
@@ -160,9 +170,12 @@ def audit_run(stored: StoredRun, run: Run, dataset: Dataset, alike: Sequence[Sto
     """Train one stored run again and compare.
 
     run: what it is.  alike: the stored runs that differ from it in the seed alone, itself among them.
-    brief: train for the first steps only.
+    brief: train for the first steps only; what is measured is always measured whole.
     """
-    rows = compare(stored, again(run, dataset, brief=brief), alike)
+    if isinstance(run.settings, Measured):
+        rows = compare_measured(stored, run.settings.numbers(run, dataset), alike, trains=run.settings.trains)
+    else:
+        rows = compare(stored, again(run, dataset, brief=brief), alike)
     return Audit(pd.DataFrame(rows, columns=pd.Index(COLUMNS)), f"{stored.name}, seed {stored.seed}")
 
 
@@ -189,6 +202,7 @@ def again(run: Run, dataset: Dataset, *, brief: bool = False) -> Again:
     """Train a run anew; brief: up to its last evaluation within EARLY_STEPS."""
     from igbrepro.training import Conduct, Task, in_parts, train_parts
 
+    assert isinstance(run.settings, TrainSettings)
     points = [point for point in run.settings.points if point <= EARLY_STEPS]
     first = replace(run.settings, steps=points[-1], eval_points=points)
     settings = first if brief else run.settings
@@ -236,6 +250,37 @@ def compare(stored: StoredRun, here: Again, alike: Sequence[StoredRun]) -> list[
         gap = _gap(shipped, value, max(allowed, floor))
         rows.append((stored.name, stored.seed, steps, metric, shipped, value, gap, False))
     return rows
+
+
+def compare_measured(
+    stored: StoredRun, here: pd.DataFrame, alike: Sequence[StoredRun], *, trains: bool
+) -> list[tuple[Any, ...]]:
+    """Rows of Audit.table for a measured run, one a metric: the number that is farthest off.
+
+    Each has to agree to MEASURED of its size or of the metric's typical one; where networks are trained on the way,
+    to within the spread over seeds, as the last evaluation of a training.
+    """
+    index = ["step", "split", "metric", "class"]
+    ours, theirs, *others = (
+        frame.assign(**{"class": frame["class"].fillna(-1)}).set_index(index)["value"]
+        for frame in (here, stored.frame, *(one.frame for one in alike if one.seed != stored.seed))
+    )
+    table = pd.concat({"shipped": theirs, "here": ours}, axis=1)
+    size = pd.Series(table["shipped"].abs())
+    typical = pd.Series(size.groupby(level="metric").transform("median"))
+    table["allowed"] = MEASURED * size.clip(lower=typical).clip(lower=1e-12)
+    if trains and others:
+        seeds = pd.concat(others, axis=1).reindex(table.index)
+        spreads = [seeds.assign(own=table[one]).std(axis=1, ddof=1) for one in ("shipped", "here")]
+        spread = pd.concat(spreads, axis=1).min(axis=1)
+        bound = float(t.ppf(SURE, len(others))) * math.sqrt(2)
+        table["allowed"] = table["allowed"].clip(lower=bound * spread)
+    table["gap"] = [_gap(*row) for row in table[["shipped", "here", "allowed"]].itertuples(index=False)]
+    worst = table.loc[table.groupby(level="metric", sort=False)["gap"].idxmax()].reset_index()
+    return [
+        (stored.name, stored.seed, row.step, row.metric, row.shipped, row.here, row.gap, not trains)
+        for row in worst.itertuples()
+    ]
 
 
 def _gap(shipped: float, here: float, allowed: float) -> float:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec
-from igbrepro.runs.declared import NotStorable, Run, checksum
+from igbrepro.runs.declared import Measured, NotStorable, Run, checksum
 
 if TYPE_CHECKING:
     from igbrepro.runs.store import StoredRun
@@ -74,6 +74,8 @@ _KNOWN: dict[type, Callable[[Any], int]] = {MLPSpec: _mlp, CNNSpec: _cnn, ResNet
 def work(run: Run) -> float:
     """The multiply-adds of a whole run, its evaluations included, with something for the number of its layers."""
     settings = run.settings
+    if isinstance(settings, Measured):
+        return settings.inputs * multiply_adds(run.spec)
     inputs = _BACKWARD * settings.steps * settings.batch_size
     inputs += len(settings.points) * settings.n_eval * (_BACKWARD + 1 if settings.gradients else 1)
     passes = _BACKWARD * settings.steps + len(settings.points)
@@ -89,12 +91,14 @@ class Pace:
 
     def __init__(self, stored: Iterable[StoredRun] = ()) -> None:
         self._taken: dict[str, list[float]] = {}
-        self._known: dict[str, list[tuple[float, float]]] = {}  # work and seconds, by kind of network
+        self._known: dict[
+            tuple[str, str], list[tuple[float, float]]
+        ] = {}  # work and seconds, by kind of run and network
         for run in stored:
             if run.diverged_at is None and run.seconds > 0 and run.provenance.get("device", "cpu") == "cpu":
                 self._taken.setdefault(_alike(run.task), []).append(run.seconds)
                 if done := run.provenance.get("work"):
-                    self._known.setdefault(run.task["network"]["kind"], []).append((done, run.seconds))
+                    self._known.setdefault(_kinds(run.task), []).append((done, run.seconds))
 
     def seconds(self, run: Run) -> float:
         """Of one core."""
@@ -105,8 +109,12 @@ class Pace:
         if taken := self._taken.get(_alike(task)):
             return median(taken)
         due = work(run)
-        known = sorted(self._known.get(task["network"]["kind"], []), key=lambda one: abs(math.log(one[0] / due)))
+        known = sorted(self._known.get(_kinds(task), []), key=lambda one: abs(math.log(one[0] / due)))
         return due / median([done / seconds for done, seconds in known[:_NEAREST]] or [_RATE])
+
+
+def _kinds(task: dict[str, Any]) -> tuple[str, str]:
+    return task["kind"], task["network"]["kind"]
 
 
 def _alike(task: dict[str, Any]) -> str:

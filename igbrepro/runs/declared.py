@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from igbrepro.checks import whole
 from igbrepro.data import Dataset
@@ -100,7 +104,7 @@ class DataFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return {field.name: _listed(getattr(self, field.name)) for field in fields(self)}
+        return {one.name: _listed(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> DataFacts:
@@ -132,6 +136,76 @@ _SPECS: dict[str, Any] = {spec.__name__: spec for spec in (MLPSpec, CNNSpec, Res
 
 
 @dataclass(frozen=True)
+class Measured:
+    """Settings of a run that is no plain training: a chapter's own function makes its numbers, of untrained networks
+    for example.
+
+    function: (run, dataset, **arguments) -> numbers, one row each: columns metric and value, and where they are of use
+        step, split and class (0, "" and none without them). A plain function of a module, known by the folder it lies
+        in and its name; it imports torch inside.
+    arguments: plain values, all that its numbers depend on besides network, start, seed and data.
+    inputs: how many inputs pass forward through the network in all, a training pass counted as three; of its time.
+    version: raised by hand when the function gives other numbers.
+    trains: whether it trains networks, so that rounding grows on the way (`audit_run`).
+    """
+
+    function: Callable[..., pd.DataFrame]
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    inputs: float = 1.0
+    version: int = 1
+    trains: bool = False
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that its numbers depend on, as plain values; raises NotStorable for a function that has no place."""
+        if (folder := self._folder) is None or "<" in self.function.__qualname__:
+            raise NotStorable(f"function={self.function!r}: only a plain function of a module can be told apart.")
+        where = folder.name.partition("_")[2] or folder.name  # of a chapter, without its number
+        told = {"function": f"{where}.{self.function.__name__}", "version": self.version, "trains": self.trains}
+        return told | {"arguments": _plain(self.arguments)}
+
+    @property
+    def _folder(self) -> Path | None:
+        """Where the module of the function lies."""
+        code = getattr(self.function, "__code__", None)
+        return (
+            Path(code.co_filename).resolve().parent if code is not None and Path(code.co_filename).is_file() else None
+        )
+
+    def numbers(self, run: Run, dataset: Dataset) -> pd.DataFrame:
+        """What the function gives, with all columns: step, split, metric, class, value."""
+        with nullcontext() if self._folder is None else _modules_of(self._folder):
+            found = self.function(run, dataset, **self.arguments)
+        if missing := {"metric", "value"} - set(found):
+            raise ParameterError(f"{self.function.__name__}: gave no column {some(sorted(missing))}.")
+        usual: dict[str, Any] = {"step": 0, "split": "", "class": pd.NA}
+        found = found.assign(**{name: value for name, value in usual.items() if name not in found})
+        types = {"step": "int64", "class": "Int64", "value": "float64"}
+        return pd.DataFrame(found[["step", "split", "metric", "class", "value"]]).astype(types)
+
+
+@contextmanager
+def _modules_of(folder: Path) -> Iterator[None]:
+    """Within, the modules of a chapter's folder, its lab for one, go by their bare names, as in its notebook."""
+    own = {path.stem for path in folder.glob("*.py")}
+    others = {name: sys.modules[name] for name in own & set(sys.modules)}
+    others = {name: one for name, one in others.items() if Path(one.__file__ or "").resolve().parent != folder}
+    for name in others:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in own & set(sys.modules) if others else ():
+            del sys.modules[name]
+        sys.modules.update(others)
+
+
+Settings = TrainSettings | Measured
+
+
+@dataclass(frozen=True)
 class Run:
     """One network, one start, one seed, one set of settings; `name` is what its chapter calls network and start."""
 
@@ -139,22 +213,28 @@ class Run:
     spec: Spec
     init: Init
     seed: int
-    settings: TrainSettings
+    settings: Settings
 
     @property
     def task(self) -> dict[str, Any]:
         """All that the numbers of this run depend on but the data, as plain values; raises NotStorable."""
         init = check_init(self.init)
         start = {"scheme": init} if isinstance(init, str) else {"sigma_w2": init.sigma_w2, "sigma_b2": init.sigma_b2}
-        settings = {field.name: _plain(getattr(self.settings, field.name)) for field in fields(self.settings)}
+        if isinstance(self.settings, Measured):
+            kind, settings = "measured", self.settings.description
+        else:
+            kind = "training"
+            settings = {one.name: _plain(getattr(self.settings, one.name)) for one in fields(self.settings)}
         network = {"kind": _kind(self.spec)} | _plain(self.spec)
         parts = {"network": network, "start": _plain(start), "seed": int(self.seed), "settings": settings}
-        return {"kind": "training", "protocol": PROTOCOL} | parts
+        return {"kind": kind, "protocol": PROTOCOL} | parts
 
     @classmethod
-    def of_task(cls, name: str, task: Mapping[str, Any]) -> Run:
-        """The run that has this `task`; raises ParameterError for one of another protocol, or a network that is
-        not of this package.
+    def of_task(cls, name: str, task: Mapping[str, Any], function: Callable[..., pd.DataFrame] | None = None) -> Run:
+        """The run that has this `task`; function: of a measured one, that of its chapter.
+
+        Raises ParameterError for a run of another protocol, a network that is not of this package, or a measured one
+        without its function or of another version of it.
         """
         if task["protocol"] != PROTOCOL:
             raise ParameterError(
@@ -168,10 +248,16 @@ class Run:
         if pool := network.get("pool"):
             known: dict[str, Any] = {one.__name__: one for one in Pool.__subclasses__()}
             network["pool"] = known[pool.pop("kind")](**pool)
-        spec = _SPECS[kind](**{field: _tuple(value) for field, value in network.items()})
+        spec = _SPECS[kind](**{one: _tuple(value) for one, value in network.items()})
         init = start["scheme"] if "scheme" in start else InitSpec(**start)
-        settings = {field: _tuple(value) for field, value in task["settings"].items()}
-        return cls(name, spec, init, task["seed"], TrainSettings(**settings))
+        said = task["settings"]
+        if task["kind"] == "training":
+            settings = TrainSettings(**{one: _tuple(value) for one, value in said.items()})
+        elif function is None:
+            raise ParameterError(f"{name}: measured by {said['function']}, which is not here; run its chapter instead.")
+        else:
+            settings = Measured(function, said["arguments"], version=said["version"], trains=said["trains"])
+        return cls(name, spec, init, task["seed"], settings)
 
     @property
     def task_key(self) -> str:
@@ -217,7 +303,7 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if is_dataclass(value) and not isinstance(value, type):
         named = {} if isinstance(value, Spec) else {"kind": _kind(value)}
-        return named | {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return named | {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     raise NotStorable(f"{value!r}: a store cannot tell such values apart.")
 
 
@@ -236,12 +322,12 @@ def _activation_name(activation: Activation) -> str:
 class Sweep:
     """Every network with every seed, on one data set.
 
-    networks: (spec, init) by the name of the run.  settings: the same for all, or by that name.
+    networks: (spec, init) by the name of the run.  settings: of the training, or Measured; one for all, or by name.
     Raises ParameterError for no networks or seeds, seeds twice, or settings that lack a run.
     """
 
     networks: Mapping[str, tuple[Spec, Init]]
-    settings: TrainSettings | Mapping[str, TrainSettings]
+    settings: Settings | Mapping[str, Settings]
     seeds: tuple[int, ...]
 
     def __post_init__(self) -> None:
@@ -252,13 +338,13 @@ class Sweep:
         if not self.networks or not self.seeds or len(set(self.seeds)) < len(self.seeds):
             names = list(self.networks)
             raise ParameterError(f"networks={names!r}, seeds={self.seeds!r}: need one of each, and no seed twice.")
-        if not isinstance(self.settings, TrainSettings):
+        if not isinstance(self.settings, Settings):
             if missing := [name for name in self.networks if name not in self.settings]:
                 raise ParameterError(f"settings: nothing for {some(missing)}; give one entry for each network.")
 
-    def settings_of(self, name: str) -> TrainSettings:
+    def settings_of(self, name: str) -> Settings:
         """The settings of one network."""
-        return self.settings if isinstance(self.settings, TrainSettings) else self.settings[name]
+        return self.settings if isinstance(self.settings, Settings) else self.settings[name]
 
     @property
     def runs(self) -> list[Run]:

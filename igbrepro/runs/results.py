@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from platformdirs import user_cache_path
+from tqdm import tqdm
 
 from igbrepro.claims import provenance
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
 from igbrepro.runs.cost import Pace, in_words, work
-from igbrepro.runs.declared import DataFacts, NotStorable, Parameters, Run, Sweep
+from igbrepro.runs.declared import DataFacts, Measured, NotStorable, Parameters, Run, Sweep
 from igbrepro.runs.store import Store, StoredRun
 from igbrepro.runs.unfinished import done, parts_of
-from igbrepro.training import Conduct
+from igbrepro.training import Conduct, TrainSettings
 
 if TYPE_CHECKING:
     from igbrepro.training import Histories, Task
@@ -143,8 +146,12 @@ class Results:
         """A sentence or two, in Markdown: how many runs, of what origin, how many diverged."""
         n = Counter(self.sources.values())
         diverged = int(self.histories.runs.diverged_at.notna().to_numpy().sum())
-        steps = sorted({self.sweep.settings_of(name).steps for name in self.sweep.networks})
-        told = f"{len(self.sources)} runs of {' or '.join(map(str, steps))} steps; {diverged} of them diverged. "
+        settings = [self.sweep.settings_of(name) for name in self.sweep.networks]
+        steps = sorted({one.steps for one in settings if not isinstance(one, Measured)})
+        of = (
+            f" of {' or '.join(map(str, steps))} steps; {diverged} of them diverged" if steps else ", measured as above"
+        )
+        told = f"{len(self.sources)} runs{of}. "
         parts = []
         if n["evidence"]:
             shipped = [self.runs[key] for key, source in self.sources.items() if source == "evidence"]
@@ -178,20 +185,47 @@ def obtain(
     Says on stderr, before it starts, how many runs are missing and how long they take. Each is stored when it is done;
     after an interruption the same call goes on.  Raises StoreFull where a run cannot be stored.
     """
+    (results,) = obtain_all([declare], values, dataset, store=store, workers=workers, conduct=conduct)
+    return results
+
+
+def obtain_all(
+    declared: Sequence[Declaration],
+    values: Mapping[str, Any],
+    dataset: Dataset,
+    *,
+    store: Store | None = None,
+    workers: int | None = None,
+    conduct: Conduct | None = None,
+) -> list[Results]:
+    """`obtain` for several sweeps, all of them on the same data: those that are here, or the shipped ones of all."""
     store, parameters = store or default_store(), Parameters(values)
-    made, here = choose(declare, parameters, dataset, store)
-    results = dict(_stored(made, store))
-    if here is None and len(results) < len(made.sweep.runs):  # one is damaged, and its data are not here
-        made, here = _on_these(declare, parameters, dataset, store), dataset
-        results = dict(_stored(made, store))
+    plans, here = choose(declared, parameters, dataset, store)
+    found = [dict(_stored(plan, store)) for plan in plans]
+    if here is None and any(len(runs) < len(plan.sweep.runs) for plan, runs in zip(plans, found, strict=True)):
+        # One is damaged, and its data are not here.
+        plans, here = _on_these(declared, parameters, dataset, store), dataset
+        found = [dict(_stored(plan, store)) for plan in plans]
+    return [_completed(plan, runs, here, store, workers, conduct) for plan, runs in zip(plans, found, strict=True)]
+
+
+def _completed(
+    made: Plan,
+    results: dict[tuple[str, int], StoredRun],
+    here: Dataset | None,
+    store: Store,
+    workers: int | None,
+    conduct: Conduct | None,
+) -> Results:
+    """The results of a plan of which `results` were read; the rest is computed."""
     # A damaged file has been set aside by now.
     missing = [run for run in made.sweep.runs if (run.name, run.seed) not in results]
     sources = {key: store.source(run) for key, run in results.items()}
     loose = {}
-    if missing:
+    if missing and here is not None:
         kept = {key: run.key for key, run in results.items()}
         print(_plan(made.sweep, made.data, kept, missing, store), file=sys.stderr, flush=True)
-        for run, finished, row in compute(missing, dataset, made.data, store, workers=workers, conduct=conduct):
+        for run, finished, row in compute(missing, here, made.data, store, workers=workers, conduct=conduct):
             sources[run.name, run.seed] = "here"
             if isinstance(finished, StoredRun):
                 results[run.name, run.seed] = finished
@@ -207,8 +241,10 @@ def obtain(
     )
 
 
-def choose(declare: Declaration, parameters: Parameters, dataset: Dataset, store: Store) -> tuple[Plan, Dataset | None]:
-    """The plan on the data that are here; for a stand-in, on the data asked for if all runs on them are stored."""
+def choose(
+    declared: Sequence[Declaration], parameters: Parameters, dataset: Dataset, store: Store
+) -> tuple[list[Plan], Dataset | None]:
+    """The plans on the data that are here; for a stand-in, on the data asked for if all runs on them are stored."""
     if dataset.fallback:
         asked = parameters.dataset
         known = {
@@ -217,15 +253,15 @@ def choose(declare: Declaration, parameters: Parameters, dataset: Dataset, store
             if run.data.name == asked and run.data.scaling == dataset.scaling
         }
         for facts in sorted(known, key=lambda facts: -facts.n_train):
-            found = make_plan(declare(parameters, facts), facts, store)
-            if not found.missing:
-                return found, None
-    return _on_these(declare, parameters, dataset, store), dataset
+            plans = [make_plan(declare(parameters, facts), facts, store) for declare in declared]
+            if not any(plan.missing for plan in plans):
+                return plans, None
+    return _on_these(declared, parameters, dataset, store), dataset
 
 
-def _on_these(declare: Declaration, parameters: Parameters, dataset: Dataset, store: Store) -> Plan:
+def _on_these(declared: Sequence[Declaration], parameters: Parameters, dataset: Dataset, store: Store) -> list[Plan]:
     facts = DataFacts.of(dataset)
-    return make_plan(declare(parameters, facts), facts, store)
+    return [make_plan(declare(parameters, facts), facts, store) for declare in declared]
 
 
 def _stored(made: Plan, store: Store) -> Iterator[tuple[tuple[str, int], StoredRun]]:
@@ -245,28 +281,19 @@ def compute(
     workers: int | None = None,
     conduct: Conduct | None = None,
 ) -> Iterator[tuple[Run, StoredRun | pd.DataFrame, tuple]]:
-    """Train these runs, store each when it is done, and yield it; one that cannot be stored as its bare numbers."""
-    from igbrepro.training import Task, in_parts, train_parts
-
+    """Compute these runs, store each when it is done, and yield it; one that cannot be stored as its bare numbers."""
     runs = {(run.name, run.seed): run for run in missing}
-    keyed: dict[str, Task] = {}
-    loose: list[Task] = []
-    for run in runs.values():
-        run.settings.fit(run.spec, dataset)
-        task = Task(run.name, run.spec, run.init, run.seed, run.settings.resolved(dataset))
-        if (key := _key(run, data)) is None:
-            loose.append(task)
-        else:
-            keyed[key] = task
-    if keyed:
+    if any(_key(run, data) is not None for run in runs.values()):
         store.ready()
     conduct = conduct or Conduct()
-    parts = parts_of(keyed, store, conduct.on) + in_parts(loose, device=conduct.on)
-    by_run = {(task.name, task.seed): part for part in parts for task in part.tasks}
     made = provenance(ROOT) | {"device": conduct.on.type}
-    for found in train_parts(parts, dataset, conduct, workers):
-        for name_seed, (frame, row) in found.items():
-            run = runs[name_seed]
+    measured = {key: run for key, run in runs.items() if isinstance(run.settings, Measured)}
+    trained = {key: run for key, run in runs.items() if key not in measured}
+    for found, checkpoint in chain(
+        _measure(measured, dataset, conduct), _train(trained, dataset, data, store, conduct, workers)
+    ):
+        for key, (frame, row) in found.items():
+            run = runs[key]
             frame = pd.DataFrame(frame[list(COLUMNS)])
             if _key(run, data) is None:
                 yield run, frame, row
@@ -274,7 +301,50 @@ def compute(
             finished = StoredRun.made(run, data, made | {"work": work(run)}, frame, row)
             store.write(finished)
             yield run, finished, row
-        done(by_run[next(iter(found))].checkpoint)
+        done(checkpoint)
+
+
+Found = dict[tuple[str, int], tuple[pd.DataFrame, tuple]]
+
+
+def _measure(
+    runs: Mapping[tuple[str, int], Run], dataset: Dataset, conduct: Conduct
+) -> Iterator[tuple[Found, Path | None]]:
+    """One after the other what the functions of a chapter give."""
+    for key, run in tqdm(runs.items(), desc="measuring", disable=not (conduct.progress and runs), leave=False):
+        assert isinstance(run.settings, Measured)
+        began = time.perf_counter()
+        frame = run.settings.numbers(run, dataset)
+        yield {key: (frame, (*key, 0, time.perf_counter() - began, None))}, None
+
+
+def _train(
+    runs: Mapping[tuple[str, int], Run],
+    dataset: Dataset,
+    data: DataFacts,
+    store: Store,
+    conduct: Conduct,
+    workers: int | None,
+) -> Iterator[tuple[Found, Path | None]]:
+    """Stack by stack the numbers of trained networks, and the checkpoint that can go once they are stored."""
+    if not runs:
+        return
+    from igbrepro.training import Task, in_parts, train_parts
+
+    keyed: dict[str, Task] = {}
+    loose: list[Task] = []
+    for run in runs.values():
+        assert isinstance(run.settings, TrainSettings)
+        run.settings.fit(run.spec, dataset)
+        task = Task(run.name, run.spec, run.init, run.seed, run.settings.resolved(dataset))
+        if (key := _key(run, data)) is None:
+            loose.append(task)
+        else:
+            keyed[key] = task
+    parts = parts_of(keyed, store, conduct.on) + in_parts(loose, device=conduct.on)
+    by_run = {(task.name, task.seed): part for part in parts for task in part.tasks}
+    for found in train_parts(parts, dataset, conduct, workers):
+        yield found, by_run[next(iter(found))].checkpoint
 
 
 def _histories(

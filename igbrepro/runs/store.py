@@ -133,7 +133,8 @@ class StoredRun:
         """What `table` gave; raises one of _DAMAGE for anything else."""
         said = {name: table[name][0].as_py() for name, _ in _SAID}
         parts = {name: json.loads(said[name]) for name in ("network", "start", "settings")}
-        task = {"kind": "training", "protocol": said["protocol"], "seed": said["seed"]} | parts
+        kind = "measured" if "function" in parts["settings"] else "training"
+        task = {"kind": kind, "protocol": said["protocol"], "seed": said["seed"]} | parts
         if checksum(task) != said["task_key"]:
             raise ValueError(f"the description of {said['key']} does not have its checksum")
         if len(table.column_names) == len(_SAID):  # read without its numbers

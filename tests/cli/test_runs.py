@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from toys import write_trained
+from toys import LAB, MEASURING, write_trained
 
 from igbrepro.data import load
 from igbrepro.runs import Store, write_runs
@@ -98,6 +98,23 @@ def test_verify_and_rerun_agree_with_what_was_stored(igbrepro, filled):
     assert code == 0 and "It comes out again." in out and "of what is allowed" in out
     code, out, _ = igbrepro("runs", "rerun", key, "--json")
     assert code == 0 and {row["metric"] for row in json.loads(out)} == {"loss", "accuracy", "max_class_fraction"}
+
+
+def test_what_a_function_of_the_chapter_measures_is_computed_job_by_job_and_audited(igbrepro, root, place):
+    from igbrepro.publishing import chapter_jobs
+
+    (write_trained(root, MEASURING) / "lab.py").write_text(LAB)
+    jobs = chapter_jobs(NAME, "smoke", Store(place / "store"), root)
+    assert [(job.sweep, len(job.runs)) for job in jobs] == [("training", 4), ("untrained", 4)]
+    command = ("runs", "compute", NAME, "--preset", "smoke", "--notebooks", root, "--job")
+    code, out, err = igbrepro(*command, jobs[1].key)
+    assert code == 0 and out.count(": measured in ") == 4 and "3 steps" not in out, err
+    code, out, _ = igbrepro("runs", "list", "--json")
+    assert code == 0 and {(row["function"], row["lr"]) for row in json.loads(out)} == {("trained.norms", None)}
+    code, out, _ = igbrepro("runs", "list")
+    assert code == 0 and "trained.norms" in out
+    code, out, err = igbrepro("runs", "verify", "--all", "--notebooks", root)
+    assert code == 0 and out.endswith("4 agree, 0 disagree, 0 not audited here.\n"), out + err
 
 
 def changed(store, **changes):

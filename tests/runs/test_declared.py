@@ -198,7 +198,7 @@ import igbrepro.runs
 assert "torch" not in sys.modules, "the room imports torch"
 from runs.conftest import DATASET, VALUES, declare
 from igbrepro.runs import DataFacts, Parameters, Store, choose
-plan, _ = choose(declare, Parameters(VALUES), DATASET, Store(None))
+(plan,), _ = choose([declare], Parameters(VALUES), DATASET, Store(None))
 print(*(run.key(DataFacts.of(DATASET)) for run in plan.missing), plan)
 assert "torch" not in sys.modules, "planning imports torch"
 """

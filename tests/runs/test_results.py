@@ -160,7 +160,7 @@ def test_nothing_computed_on_a_stand_in_is_kept_for_the_data_asked_for(shipped):
 
 
 def test_another_scaling_of_absent_data_is_another_thing(shipped):
-    assert choose(declare, Parameters(VALUES), STAND_IN.scaled("unit"), shipped)[1] is not None
+    assert choose([declare], Parameters(VALUES), STAND_IN.scaled("unit"), shipped)[1] is not None
 
 
 # Interruptions and several processes

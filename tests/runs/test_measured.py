@@ -1,0 +1,183 @@
+"""Runs that a chapter's own function measures: declared, stored and audited as trainings are."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from runs.conftest import DATASET, FACTS, NETWORKS, VALUES, declare, get
+from runs.test_results import STAND_IN
+
+from igbrepro.errors import ParameterError
+from igbrepro.networks import build
+from igbrepro.publishing.chapters import executed_module
+from igbrepro.runs import (
+    Measured,
+    NotStorable,
+    Pace,
+    Parameters,
+    Run,
+    Store,
+    Sweep,
+    audit,
+    obtain_all,
+    work,
+    write_runs,
+)
+from igbrepro.training import Conduct
+
+CALLS = []
+
+
+def sizes(run, dataset, n_networks=3, trains=0.0):
+    """Mean squares of the logits of untrained networks, and how far off chance they are."""
+    CALLS.append(run.name)
+    inputs = torch.from_numpy(dataset.inputs("test")[:50])
+    rows = []
+    for number in range(n_networks):
+        generator = torch.Generator().manual_seed(1000 * run.seed + number)
+        with torch.no_grad():
+            logits = build(run.spec, run.init, generator)(inputs)
+        rows += [
+            (number, "q", float(logits.square().mean())),
+            (number, "share", float((logits.argmax(1) == 0).mean(dtype=float))),
+        ]
+    found = pd.DataFrame(rows, columns=["step", "metric", "value"])
+    return found.assign(value=found["value"] * (1 + trains * np.random.default_rng().standard_normal(len(found))))
+
+
+def untrained(p, facts):
+    """As a chapter's experiment.py does."""
+    return Sweep(NETWORKS, Measured(sizes, {"n_networks": p.n}, inputs=150), [7])
+
+
+def both(store, dataset=DATASET, **changes):
+    conduct = Conduct(device="cpu", progress=False)
+    values = VALUES | {"n": 3} | changes
+    return obtain_all([untrained, declare], values, dataset, store=store, workers=1, conduct=conduct)
+
+
+@pytest.fixture(autouse=True)
+def calls():
+    CALLS.clear()
+    return CALLS
+
+
+@pytest.fixture
+def evidence(stored, tmp_path):
+    """Shipped trainings and measurements, and an empty folder to write to."""
+    both(stored)
+    CALLS.clear()
+    write_runs(tmp_path / "results" / "x.parquet", stored.all())
+    return Store(tmp_path / "own", (tmp_path / "results",))
+
+
+def test_what_was_measured_is_read_and_another_argument_measured_anew(stored, calls, trained):
+    first, _ = both(stored)
+    assert calls == ["calm", "relu"] and set(first.sources.values()) == {"here"}
+    again, results = both(stored)
+    assert calls == ["calm", "relu"] and set(again.sources.values()) == {"store"} and not trained
+    assert again.frame.equals(first.frame) and again.frame.dtypes.equals(first.frame.dtypes)
+    assert results.frame.equals(get(stored).frame)
+    direct = sizes(untrained(Parameters(VALUES | {"n": 3}), FACTS).runs[0], DATASET)
+    assert list(again.frame.query("run == 'calm'")["value"]) == list(direct["value"])
+    assert again.told == "2 runs, measured as above. Of these, 2 kept from an earlier call on this machine."
+    both(stored, n=4)
+    assert calls == ["calm", "relu", "calm", "calm", "relu"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 2}, {"arguments": {"n_networks": 4}}, {"trains": True}, {"function": untrained}]
+)
+def test_function_arguments_and_version_make_the_key_but_not_the_time_it_takes(change):
+    run = untrained(Parameters(VALUES | {"n": 3}), FACTS).runs[0]
+    assert replace(run, settings=replace(run.settings, **change)).key(FACTS) != run.key(FACTS)
+    assert replace(run, settings=replace(run.settings, inputs=3)).key(FACTS) == run.key(FACTS)
+    assert run.task["settings"]["function"] == "runs.sizes"
+
+
+@pytest.mark.parametrize("function", [lambda run, dataset: 1, np.mean, torch.nn.Linear])
+def test_a_function_without_a_place_has_no_key(function):
+    run = untrained(Parameters(VALUES | {"n": 3}), FACTS).runs[0]
+    with pytest.raises(NotStorable, match="only a plain function of a module"):
+        replace(run, settings=Measured(function)).key(FACTS)
+
+
+def test_numbers_without_a_value_are_refused():
+    def bare(run, dataset):
+        return pd.DataFrame({"metric": ["q"]})
+
+    run = untrained(Parameters(VALUES | {"n": 3}), FACTS).runs[0]
+    with pytest.raises(ParameterError, match="bare: gave no column value"):
+        Measured(bare).numbers(run, DATASET)
+
+
+def test_all_come_from_one_data_set(evidence, calls, trained):
+    found = both(evidence, STAND_IN)
+    assert [one.dataset for one in found] == [None, None] and not calls and not trained
+    found = both(evidence, STAND_IN, n=4)
+    assert [one.dataset for one in found] == [STAND_IN, STAND_IN] and calls == ["calm", "relu"] and len(trained) == 4
+
+
+def test_the_time_is_that_of_runs_like_it(evidence):
+    run = untrained(Parameters(VALUES | {"n": 5}), FACTS).runs[0]
+    stored = [replace(one, seconds=8.0) for one in evidence.all() if one.name == "calm"]
+    longer = replace(run, settings=replace(run.settings, inputs=300))
+    assert work(longer) == 2 * work(run)
+    assert Pace(stored).seconds(longer) == pytest.approx(16.0)
+
+
+def test_a_measurement_comes_out_again_and_a_changed_one_does_not(evidence, tmp_path):
+    (shipped,), _ = [list(both(evidence))[:1], None]
+    assert audit(shipped, 2).agrees and set(audit(shipped, 2).table["metric"]) == {"q", "share"}
+    runs = list(evidence.all())
+    frame = runs[-1].frame.copy()
+    frame.loc[frame.index[0], "value"] *= 1.01
+    write_runs(tmp_path / "results" / "x.parquet", [*runs[:-1], replace(runs[-1], frame=frame)])
+    found = audit(both(Store(None, (tmp_path / "results",)))[0], 2)
+    assert not found.agrees and list(found.table[found.table["gap"] > 1]["metric"]) == ["q"]
+
+
+def test_one_that_is_too_long_is_not_measured_again(evidence):
+    found = audit(both(evidence)[0], 2, minutes=1e-9)
+    assert not found.runs and found.why == "each run takes more than 1 second"
+
+
+def test_where_networks_are_trained_the_spread_over_seeds_is_allowed(tmp_path):
+    def noisy(p, facts):
+        return Sweep(NETWORKS, Measured(sizes, {"trains": 0.05}, trains=True), list(range(6)))
+
+    store = Store(tmp_path / "store")
+    obtain_all([noisy], VALUES, DATASET, store=store, workers=1, conduct=Conduct(device="cpu", progress=False))
+    write_runs(tmp_path / "results" / "x.parquet", store.all())
+    shipped = Store(None, (tmp_path / "results",))
+    (results,) = obtain_all([noisy], VALUES, DATASET, store=shipped, workers=1, conduct=Conduct(device="cpu"))
+    assert audit(results, 4, seed=1).agrees
+
+
+def test_each_chapter_finds_its_own_lab(tmp_path):
+    functions = {}
+    for name in ("ch01_one", "ch02_two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "lab.py").write_text(f"NAME = {name!r}\n")
+        code = "import pandas as pd\ndef named(run, dataset):\n    import lab\n"
+        code += "    return pd.DataFrame({'metric': [lab.NAME], 'value': [1.0]})\n"
+        (folder / "experiment.py").write_text(code)
+        functions[name] = executed_module(name, "experiment", tmp_path).named
+    run = untrained(Parameters(VALUES | {"n": 3}), FACTS).runs[0]
+    path = list(sys.path)
+    for name in ("ch01_one", "ch02_two", "ch01_one"):
+        settings = Measured(functions[name])
+        assert list(settings.numbers(run, DATASET)["metric"]) == [name]
+        assert settings.description["function"] == f"{name[5:]}.named"
+    assert sys.path == path
+
+
+def test_a_measured_run_comes_back_with_its_function():
+    run = untrained(Parameters(VALUES | {"n": 3}), FACTS).runs[0]
+    assert Run.of_task(run.name, run.task, sizes).task == run.task
+    with pytest.raises(ParameterError, match=r"measured by runs\.sizes, which is not here"):
+        Run.of_task(run.name, run.task)
