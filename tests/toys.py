@@ -89,9 +89,14 @@ def norms(run, dataset, n_networks):
     return lab.norms(run, dataset, n_networks)
 
 
-def untrained(p, data):
+def networks_of(p, data) -> dict:
+    """No sweep."""
+    return training(p, data).networks
+
+
+def untrained(p, data) -> Sweep:
     """The same networks, without training."""
-    networks = training(p, data).networks
+    networks = networks_of(p, data)
     return Sweep(networks, Measured(norms, {"n_networks": p.width}, inputs=100 * p.width), p.seeds)
 '''
 LAB = '''"""Logits of untrained networks."""

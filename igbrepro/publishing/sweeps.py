@@ -1,8 +1,8 @@
 """The sweeps of a chapter, as its experiment.py declares them, and the jobs that compute their runs (no torch).
 
 experiment.py, beside the notebook, has a function `dataset(p)` that gives the data set for the parameters p, and for
-each sweep a function `name(p, data)` that gives a Sweep for them and the facts of the data. What these measure with
-functions of their own are those whose first arguments are called run and dataset.
+each sweep a function `name(p, data)` that gives a Sweep for them and the facts of the data, and says so if it says
+what it returns. What these measure with functions of their own are those whose first arguments are run and dataset.
 """
 
 from __future__ import annotations
@@ -48,6 +48,14 @@ def _functions(name: str, root: Path | str) -> dict[str, Callable]:
     return {key: value for key, value in public.items() if getattr(value, "__module__", "") == module.__name__}
 
 
+def _declares(function: Callable) -> bool:
+    form = signature(function)
+    gives = form.return_annotation
+    return list(form.parameters) == ["p", "data"] and (
+        gives is form.empty or "Sweep" in (gives, getattr(gives, "__name__", ""))
+    )
+
+
 def _measures(function: Callable) -> bool:
     return list(signature(function).parameters)[:2] == ["run", "dataset"]
 
@@ -59,13 +67,14 @@ def load_experiment(
 
     Raises ParameterError where it lacks one or the other.
     """
-    functions: dict[str, Any] = {key: one for key, one in _functions(name, root).items() if not _measures(one)}
+    functions: dict[str, Any] = _functions(name, root)
     dataset = functions.pop("dataset", None)
-    if dataset is None or not functions:
+    declared = {key: one for key, one in functions.items() if _declares(one)}
+    if dataset is None or not declared:
         raise ParameterError(
             f"{name}/experiment.py: need a function dataset(p), and one for each sweep, name(p, data)."
         )
-    return dataset, functions
+    return dataset, declared
 
 
 def measuring(function: str, root: Path | str = NOTEBOOKS) -> Callable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from igbrepro.claims import Claim, all_of, between, greater
+from igbrepro.runs import audit_claim
 
 _PRETRAINED = "arXiv:2505.12096, section on experiments, fine-tuning of a pre-trained vision transformer"
 
@@ -79,3 +80,6 @@ PRETRAINED_SCALED_UP_LAGS = Claim(
     source=f"{_PRETRAINED}; exploratory",
     rule=greater(ALL_MINUS_LARGEST, 0.0, z=2),
 )
+
+
+AUDIT = audit_claim("pretrained", measured=True)

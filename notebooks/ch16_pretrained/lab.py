@@ -1,12 +1,15 @@
-"""Vision transformers that were trained before: where they come from, rescaled weights, fresh heads."""
+"""Vision transformers that were trained before: where they come from, rescaled weights, fresh heads, fine-tuning."""
 
 from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 from torchvision import models as zoo
@@ -14,7 +17,13 @@ from torchvision.models import WeightsEnum
 from torchvision.models.vision_transformer import VisionTransformer
 
 from igbrepro.checks import finite, whole
+from igbrepro.data import Dataset
+from igbrepro.ensembles import OneNumberLaw, head_covariance, head_nodes, max_fractions, mean_correlation
 from igbrepro.errors import DataMissing, ParameterError
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import ViTSpec, build
+from igbrepro.probes import features
+from igbrepro.training import TrainSettings, log_steps, train, train_module
 
 PRETRAINED = {
     "vit_b_16": (zoo.vit_b_16, zoo.ViT_B_16_Weights.IMAGENET1K_V1),
@@ -117,3 +126,115 @@ def freeze_body_(model: nn.Module, frozen: bool = True) -> nn.Module:
     model.requires_grad_(not frozen)
     _transformer(model).heads.requires_grad_(True)
     return model
+
+
+def for_fine_tuning(dataset: Dataset, pretrained: str, first_classes: Sequence[int] = ()) -> Dataset:
+    """The classes that the miniature was not trained on before; of torchvision's networks, the whole."""
+    others = [k for k in range(len(dataset.classes)) if k not in first_classes]
+    return dataset.only(others) if pretrained == "miniature" else dataset
+
+
+_bodies: dict[str, tuple[nn.Module, float]] = {}  # pre-trained once in a process
+
+
+def body(
+    spec: ViTSpec, seed: int, dataset: Dataset, pretrained: str, weights_file: str | None = None, **training
+) -> tuple[nn.Module, float]:
+    """A pre-trained network, not to be changed, and the accuracy it had reached; nan for torchvision's.
+
+    training: of the miniature, first_classes, pretrain_steps, pretrain_lr, batch_size and n_eval.
+    """
+    if pretrained != "miniature":
+        seed = 0  # torchvision has only one
+    key = repr((spec, seed, dataset.sha256, dataset.scaling, pretrained, weights_file, training))
+    if key not in _bodies:
+        if pretrained == "miniature":
+            steps = training["pretrain_steps"]
+            settings = TrainSettings(
+                steps,
+                training["batch_size"],
+                training["pretrain_lr"],
+                labels="classes",
+                n_eval=training["n_eval"],
+                eval_points=log_steps(steps, 8),
+            )
+            history = train(spec, "default", dataset.only(training["first_classes"]), settings, seed=seed)
+            _bodies[key] = history.model.cpu(), float(history.series("accuracy").iloc[-1])
+        else:
+            _bodies[key] = load_pretrained(pretrained, weights_file), float("nan")
+    return _bodies[key]
+
+
+def start_table(
+    spec: ViTSpec,
+    seed: int,
+    dataset: Dataset,
+    *,
+    kind: str,
+    factors: Sequence[float],
+    n_images: int,
+    n_heads: int,
+    drawn_by: int,
+    **before,
+) -> pd.DataFrame:
+    """One row a number and factor, whose place in `factors` is the step: "c", "measured" and "predicted".
+
+    kind: "pre-trained", "pre-trained, all parameters" or "never trained".  drawn_by: seed of images and heads.
+    """
+    target = for_fine_tuning(dataset, before["pretrained"], before.get("first_classes", ()))
+    n_classes = len(target.classes)
+    images = target.subset(n_test=n_images, seed=drawn_by).inputs("test", flat=False)
+    law = OneNumberLaw(n_classes, n_images, np.random.default_rng(drawn_by))
+    accuracy = None
+    if kind != "never trained":
+        model, accuracy = body(spec, seed, dataset, **before)
+    elif before["pretrained"] == "miniature":
+        model = build(spec, "default", torch.Generator().manual_seed(seed))
+    else:
+        model = untrained(before["pretrained"], seed)
+    rows = [] if accuracy is None else [(0, "accuracy before", accuracy)]
+    for place, factor in enumerate(factors):
+        copy = rescale_(deepcopy(model), factor, "all" if kind.endswith("all parameters") else "weights")
+        z, _ = features(copy, images)
+        c = mean_correlation(head_covariance(z, InitSpec(1.0)))
+        generator = torch.Generator().manual_seed(drawn_by * 1000 + seed)
+        nodes = head_nodes(z, InitSpec(1.0), n_classes * n_heads, generator)
+        measured = max_fractions(nodes, n_classes).mean()
+        rows += [(place, "c", c), (place, "measured", measured), (place, "predicted", float(law(c)))]
+    return pd.DataFrame(rows, columns=["step", "metric", "value"])
+
+
+def fine_tune(
+    spec: ViTSpec,
+    seed: int,
+    dataset: Dataset,
+    *,
+    factor: float,
+    head_steps: int,
+    head_lr: float,
+    all_steps: int,
+    all_lr: float,
+    drawn_by: int,
+    **training,
+) -> pd.DataFrame:
+    """The history of a rescaled network with a fresh head: head_steps of the head alone, then all_steps of all weights.
+
+    Steps are counted on.  drawn_by: seed of the head, with `seed`.  training: as of `body`, and batch_size and n_eval.
+    """
+    batch_size, n_eval = training["batch_size"], training["n_eval"]
+    names = ("pretrained", "weights_file", "first_classes", "pretrain_steps", "pretrain_lr")
+    before = {name: training[name] for name in names if name in training}
+    if before["pretrained"] == "miniature":
+        before |= {"batch_size": batch_size, "n_eval": n_eval}
+    target = for_fine_tuning(dataset, before["pretrained"], before.get("first_classes", ()))
+    model = rescale_(deepcopy(body(spec, seed, dataset, **before)[0]), factor)
+    new_head_(model, len(target.classes), torch.Generator().manual_seed(drawn_by * 1000 + seed))
+    frames = []
+    for stage, steps, lr, done in (("head", head_steps, head_lr, 0), ("all", all_steps, all_lr, head_steps)):
+        settings = TrainSettings(
+            steps, batch_size, lr, labels="classes", n_eval=n_eval, eval_points=log_steps(steps, 14)
+        )
+        history = train_module(freeze_body_(model, frozen=stage == "head"), target, settings, name=stage, seed=seed)
+        frame = history.frame.assign(step=history.frame["step"] + done)
+        frames.append(frame if stage == "head" else frame[frame["step"] > done])
+    return pd.concat(frames, ignore_index=True)
