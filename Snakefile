@@ -2,7 +2,8 @@
 
 Steps: notebook -> executed notebook and record -> verdicts compared with the committed ones, pages -> html.
 Options after --config: preset (smoke, laptop, study, paper), out (default build/<preset>), notebooks (default notebooks),
-evidence (on or off; default: on for study and paper): whether shipped runs are read, or all are computed anew.
+evidence (on or off; default: on for study and paper): whether shipped runs are read, or all are computed anew,
+least (default 30): a chapter whose runs take fewer seconds than this together computes them in its notebook.
 Targets: html (default), executed, or one executed notebook.  On Slurm add --profile profiles/slurm.
 A notebook runs again when it, a parameter, the code it imports or a measurement that its claims need has changed; words
 run nothing, and changed rules, or code of `igbrepro/claims` that makes no numbers, are applied to the stored
@@ -42,6 +43,8 @@ EVIDENCE = str(config.get("evidence", "on" if PRESET in ("study", "paper") else 
 EVIDENCE = {"true": "on", "false": "off"}.get(EVIDENCE, EVIDENCE)  # as YAML reads on and off
 os.environ["IGBREPRO_EVIDENCE"] = EVIDENCE
 JOBS = {name: {job.key: job for job in chapter_jobs(name, PRESET, default_store(), NOTEBOOKS)} for name in ENTRIES}
+LEAST = float(config.get("least", 30)) / 60
+JOBS = {name: jobs if sum(job.minutes for job in jobs.values()) >= LEAST else {} for name, jobs in JOBS.items()}
 SHIPPED = {
     name: [str(path) for path in [RESULTS / f"{name}.parquet"] if EVIDENCE == "on" and path.is_file()] for name in ENTRIES
 }

@@ -20,6 +20,8 @@ from igbrepro.data.image_folder import read_image_folder
 from igbrepro.data.registry import Copy, register
 from igbrepro.errors import DataMissing
 
+FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}  # as torchvision unpacks them
+
 
 def _reader(name: str) -> Any:
     """torchvision's class of the dataset, which knows its address and checksums."""
@@ -34,7 +36,7 @@ def _folders(name: str) -> Iterator[tuple[str, Path]]:
         own = root / name
         if (own / "train").is_dir():
             yield place, own
-        yield from ((place, folder) for folder in (own, root) if (folder / _reader(name).base_folder).is_dir())
+        yield from ((place, folder) for folder in (own, root) if (folder / FOLDERS[name]).is_dir())
 
 
 def _fetch(name: str) -> Path:

@@ -6,6 +6,7 @@ import os
 import socket
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # images and lab
 
 SYSTEM_SHARES = ("/usr/local/share", "/usr/share")
 DAMAGE = (OSError, EOFError, ValueError, zlib.error)  # what readers make of a damaged file
+
+SWITCH = "IGBREPRO_DOWNLOAD"
 
 _TIMEOUT_SECONDS = 20
 
@@ -55,8 +58,26 @@ def made(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def without_download() -> Iterator[None]:
+    """Within, in this process and those it starts, nothing is downloaded."""
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "off"
+    try:
+        yield
+    finally:
+        os.environ.pop(SWITCH)
+        if before is not None:
+            os.environ[SWITCH] = before
+
+
 def download(dataset: str, urls: list[str], folder: Path, md5: str) -> None:
-    """One file from the first address that answers; a net that is down is a clear error within seconds."""
+    """One file from the first address that answers; a net that is down is a clear error within seconds.
+
+    Raises NotAvailable where none does, or IGBREPRO_DOWNLOAD=off.
+    """
+    if os.environ.get(SWITCH, "on").strip().lower() == "off":
+        raise NotAvailable(f"{dataset}: no copy is here, and {SWITCH}=off forbids a download.")
     from torchvision.datasets.utils import download_url
 
     before = socket.getdefaulttimeout()

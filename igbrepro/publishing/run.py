@@ -10,15 +10,17 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.claims import Record, describe_data, notebook_verdicts, provenance
+from igbrepro.data import without_download
 from igbrepro.errors import IgbreproError
 from igbrepro.publishing.chapters import NOTEBOOKS, ROOT, notebook_path, record_path, resolve_parameters
 from igbrepro.publishing.exports import write_results
+from igbrepro.publishing.sweeps import needs_no_data
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -62,8 +64,9 @@ def run_notebook(
         path.parent.mkdir(parents=True, exist_ok=True)
     failed.unlink(missing_ok=True)
     start = time.perf_counter()
+    shipped = needs_no_data(name, preset, changes, root)
     try:
-        with _clone_first():
+        with _clone_first(), without_download() if shipped else nullcontext():
             papermill.execute_notebook(
                 str(source),
                 str(unfinished),

@@ -8,6 +8,7 @@ what it returns. What these measure with functions of their own are those whose 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,15 +107,36 @@ def plan_chapter(
     changes: Mapping[str, Any] | None = None,
     root: Path | str = NOTEBOOKS,
 ) -> Asked:
-    """What a chapter's sweeps need at a preset with these changes; raises ParameterError as `resolve_parameters`."""
+    """What a chapter's sweeps need at a preset with these changes; raises ParameterError as `resolve_parameters`.
+
+    Data are downloaded only where shipped runs do not make that needless.
+    """
+    from igbrepro.data import without_download
+    from igbrepro.errors import DataMissing
     from igbrepro.runs import Parameters, choose
 
     _, values = resolve_parameters(name, preset, changes, root)
     load, declared = load_experiment(name, root)
     parameters = Parameters(values)
-    dataset = load(parameters)
-    plans, here = choose(list(declared.values()), parameters, dataset, store)
+    with without_download(), warnings.catch_warnings(), suppress(DataMissing):
+        warnings.simplefilter("ignore")
+        plans, here = choose(list(declared.values()), parameters, load(parameters), store)
+        if here is None or not here.fallback:
+            return Asked(dict(zip(declared, plans, strict=True)), here)
+    plans, here = choose(list(declared.values()), parameters, load(parameters), store)
     return Asked(dict(zip(declared, plans, strict=True)), here)
+
+
+def needs_no_data(
+    name: str, preset: str, changes: Mapping[str, Any] | None = None, root: Path | str = NOTEBOOKS
+) -> bool:
+    """Whether all runs of a chapter are shipped, computed on data that are not on this machine."""
+    if not has_experiment(name, root):
+        return False
+    from igbrepro.runs import default_store
+
+    store = default_store()
+    return bool(store.evidence) and plan_chapter(name, preset, store, changes, root).dataset is None
 
 
 def jobs(sweep: str, plan: Plan, store: Store) -> list[Job]:

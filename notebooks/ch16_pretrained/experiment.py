@@ -14,8 +14,8 @@ TORCHVISION = {"vit_b_16": (12, 768, 12), "vit_l_16": (24, 1024, 16)}  # blocks,
 
 
 def dataset(p: Parameters) -> Dataset:
-    """What is trained on, before and after."""
-    return load(p.dataset, fallback=True) if p.pretrained == "miniature" else load("cifar100")
+    """What the miniature is trained on before, and all are fine-tuned on."""
+    return load(p.dataset, fallback=True)
 
 
 def network(p: Parameters, data: DataFacts) -> ViTSpec:

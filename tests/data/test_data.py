@@ -1,5 +1,7 @@
+import contextlib
 import gzip
 import hashlib
+import os
 import pickle
 import runpy
 import shutil
@@ -16,7 +18,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
 from igbrepro import data
-from igbrepro.data import fashion_mnist, registry
+from igbrepro.data import cifar, fashion_mnist, registry
 from igbrepro.data import files as data_files
 from igbrepro.errors import DataMissing, ParameterError
 
@@ -220,6 +222,20 @@ def test_loading_downloads_once(mirror, small):
     assert {file.name for file in (small / "fashion-mnist").iterdir()} == {f"{n}.gz" for n in fashion_mnist.IDX_FILES}
 
 
+@pytest.mark.parametrize("how", ["environment", "context"])
+def test_nothing_is_downloaded_where_that_is_forbidden(mirror, small, monkeypatch, how):
+    if how == "environment":
+        monkeypatch.setenv("IGBREPRO_DOWNLOAD", "off")
+    with data.without_download() if how == "context" else contextlib.nullcontext():
+        with pytest.raises(DataMissing, match="IGBREPRO_DOWNLOAD=off forbids a download"):
+            data.load("fashion-mnist")
+        with pytest.warns(UserWarning, match="THESE ARE NOT THE DATA"):
+            assert data.load("fashion-mnist", fallback=True).name == "fashion-mnist-subset"
+    assert os.environ.get("IGBREPRO_DOWNLOAD") == ("off" if how == "environment" else None)
+    if how == "context":
+        assert data.load("fashion-mnist").provenance["source"] == "download"
+
+
 @pytest.mark.parametrize("where", ["cache", "IGBREPRO_DATA"])
 def test_fetching_again_mends_a_damaged_copy(mirror, small, monkeypatch, tmp_path, where):
     if where == "IGBREPRO_DATA":
@@ -335,6 +351,10 @@ def test_cifar_files(original, monkeypatch):
     (folder / test).write_bytes(b"junk")
     with pytest.raises(DataMissing, match=rf"{folder.name}.*igbrepro data fetch {name}"):
         data.load(name)
+
+
+def test_the_folders_of_cifar_are_those_of_torchvision():
+    assert {name: cifar._reader(name).base_folder for name in cifar.FOLDERS} == cifar.FOLDERS
 
 
 def test_cifar_download(original, bare, served, monkeypatch, tmp_path):

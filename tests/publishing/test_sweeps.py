@@ -1,10 +1,15 @@
 """The runs that chapters declare, and the jobs that compute them."""
 
+import os
+from dataclasses import replace
+
 import pytest
 from toys import EXPERIMENT, write_trained
 
+from igbrepro.data import files
 from igbrepro.errors import ParameterError
 from igbrepro.publishing import chapter_jobs, has_experiment, plan_chapter, sweeps
+from igbrepro.publishing.sweeps import needs_no_data
 from igbrepro.runs import Pace, Store, compute, write_runs
 from igbrepro.training import Conduct
 
@@ -70,3 +75,42 @@ def test_an_experiment_that_lacks_a_part_is_refused_in_one_sentence(root, gone):
         ParameterError, match=r"^ch03_trained/experiment\.py: need a function dataset\(p\), and one for"
     ):
         chapter_jobs(NAME, "smoke", Store(None), root)
+
+
+@pytest.fixture
+def absent(root, tmp_path, monkeypatch):
+    """A chapter on CIFAR-10, which is not here; a store whose evidence is of it, and the list of tried downloads."""
+    write_trained(root)
+    for place in ("IGBREPRO_DATA", "IGBREPRO_CACHE"):
+        monkeypatch.setenv(place, str(tmp_path / place))
+    monkeypatch.delenv("IGBREPRO_DOWNLOAD", raising=False)
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
+    tried = []
+
+    def download(name, *_):
+        tried.append(name)
+        raise files.NotAvailable(f"{name}: no net")
+
+    monkeypatch.setattr(files, "SYSTEM_SHARES", ())
+    made = files.download
+    monkeypatch.setattr(files, "download", lambda *a: made(*a) if "IGBREPRO_DOWNLOAD" in os.environ else download(*a))
+    with pytest.warns(UserWarning, match="NOT THE DATA"):
+        asked = plan_chapter(NAME, "smoke", Store(None), {"dataset": "cifar10"}, root)
+    plan, conduct = asked.plans["training"], Conduct(device="cpu", progress=False)
+    facts = replace(plan.data, name="cifar10", sha256="0" * 64)
+    done = compute(plan.missing, asked.dataset, plan.data, Store(tmp_path / "store"), workers=1, conduct=conduct)
+    runs = [replace(stored, data=facts, key=run.key(facts)) for run, stored, _ in done]
+    write_runs(tmp_path / "results" / f"{NAME}.parquet", runs)
+    tried.clear()
+    return Store(tmp_path / "own", (tmp_path / "results",)), tried
+
+
+def test_data_are_not_downloaded_where_all_runs_on_them_are_shipped(root, absent, monkeypatch):
+    store, tried = absent
+    monkeypatch.setattr("igbrepro.runs.default_store", lambda: store)
+    asked = plan_chapter(NAME, "smoke", store, {"dataset": "cifar10"}, root)
+    assert asked.dataset is None and not asked.plans["training"].missing and not tried
+    assert needs_no_data(NAME, "smoke", {"dataset": "cifar10"}, root) and not tried
+    with pytest.warns(UserWarning, match="NOT THE DATA"):
+        assert not needs_no_data(NAME, "smoke", {"dataset": "cifar10", "seeds": [9]}, root)
+    assert tried[0] == "cifar10"
