@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from igbrepro.claims import Claim, all_of, between, greater
+from igbrepro.runs import audit_claim
 
 _A_BLOCK = "log10 of the factor a block"
 
@@ -130,3 +131,6 @@ VIT_CHAOTIC_LAGS = Claim(
         greater(EDGE_MINUS_ABOVE, 0.0, z=2),
     ),
 )
+
+
+AUDIT = audit_claim("vision_transformers")
