@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from igbrepro.claims import Claim, Rule, agrees, all_of, farthest, greater, least_precise
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 GROWTH = "growth of q"
@@ -129,3 +130,6 @@ CNN_POOL_DEFAULT_LAST = Claim(
     source="ours; not in arXiv:2505.12096; exploratory",
     rule=all_of(*(greater(default_lag(kind), 0.0, z=2) for kind in KINDS)),
 )
+
+
+AUDIT = audit_claim("pooling_in_cnns")
