@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from igbrepro.data import Dataset, load
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import ViTSpec
-from igbrepro.runs import DataFacts, Parameters, Sweep
+from igbrepro.runs import DataFacts, Measured, Parameters, Run, Sweep
 from igbrepro.training import TrainSettings, log_steps
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def dataset(p: Parameters) -> Dataset:
@@ -30,3 +35,17 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
         p.steps, p.batch_size, p.lr, labels="classes", n_eval=p.n_eval, eval_points=log_steps(p.steps, 20)
     )
     return Sweep(networks, settings, p.seeds)
+
+
+def start(run: Run, dataset: Dataset, n_images: int, n_networks: int, n_heads: int) -> DataFrame:
+    """Of untrained networks: sizes and tokens block by block, and the largest class fraction under random heads."""
+    import lab
+
+    return lab.start(run, dataset, n_images, n_networks, n_heads)
+
+
+def untrained(p: Parameters, data: DataFacts) -> Sweep:
+    """The same networks before training."""
+    sizes = {name: p[name] for name in ("n_images", "n_networks", "n_heads")}
+    measured = Measured(start, sizes, inputs=5 * p.n_networks * p.n_images)
+    return Sweep(training(p, data).networks, measured, (p.seed,))

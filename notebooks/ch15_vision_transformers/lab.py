@@ -1,4 +1,4 @@
-"""How alike the tokens of a vision transformer are, after every encoder block."""
+"""Untrained vision transformers: how alike their tokens are after every encoder block, their sizes, their guesses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,37 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vision_transformer import EncoderBlock
 
+from igbrepro.data import Dataset
+from igbrepro.ensembles import head_nodes, max_fractions
 from igbrepro.errors import ParameterError
-from igbrepro.probes import evaluating, recording
+from igbrepro.initialization import InitSpec
+from igbrepro.networks import build
+from igbrepro.probes import evaluating, features, layer_table, recording
+from igbrepro.runs import Run
+
+
+def start(run: Run, dataset: Dataset, n_images: int, n_networks: int, n_heads: int) -> pd.DataFrame:
+    """What n_networks untrained networks make of n_images test images, network by network; columns as of a stored run.
+
+    Metrics: max_class_fraction, its mean over n_heads random heads; and, unless the start is a scheme, whose head may
+    be one of zeros: q and gradient of `layer_table`, step 0 being the patches and the last one the head; within and
+    between of `token_table`, step 0 being what the first block reads.
+    """
+    images, rows = dataset.subset(n_test=n_images, seed=run.seed).inputs("test", flat=False), []
+    for network in range(n_networks):
+        generator = torch.Generator().manual_seed(run.seed * 10_000 + network)
+        model = build(run.spec, run.init, generator)
+        body, gain = features(model, images)
+        nodes = head_nodes(body, InitSpec(1.0), run.spec.n_classes * n_heads, generator, gain)
+        found = [("max_class_fraction", [max_fractions(nodes, run.spec.n_classes).mean()])]
+        if isinstance(run.init, InitSpec):
+            tables = layer_table(model, images, seed=network), token_table(model, images)
+            columns = ("q", "gradient"), ("within", "between")
+            found += [(name, table[name]) for table, names in zip(tables, columns, strict=True) for name in names]
+        rows += [
+            (step, f"network {network}", metric, value) for metric, values in found for step, value in enumerate(values)
+        ]
+    return pd.DataFrame(rows, columns=["step", "split", "metric", "value"])
 
 
 @torch.no_grad()
