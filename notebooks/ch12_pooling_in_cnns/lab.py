@@ -8,6 +8,7 @@ of several windows gets the sum of what they send.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -16,13 +17,68 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
 from igbrepro.modules import WindowPool
-from igbrepro.networks import CNNSpec
-from igbrepro.probes import Node, batch_of, carrier, norms_by_batch, trace, undisturbed
-from igbrepro.theory import AveragePool
+from igbrepro.networks import CNNSpec, build
+from igbrepro.probes import Node, batch_of, carrier, layer_table, norms_by_batch, trace, undisturbed
+from igbrepro.runs import Run
+from igbrepro.theory import RELU, AveragePool, MaxPool, Pool, critical_sigma_w2
 
 COLUMNS = ["layer", "q", "rho", "handed_on", "gradient_rho", "passed_back"]
+
+
+def factor(pool: Pool, criterion: str, rho: ArrayLike) -> np.ndarray:
+    """What a pool after ReLU hands on of the "signal", or passes back of the "gradient", at window correlations rho."""
+    at = np.clip(rho, 0, 1)
+    gains = [critical_sigma_w2(RELU, pool=replace(pool, correlation=r), criterion=criterion) for r in at]
+    return 1 / np.array(gains, dtype=float)
+
+
+def window_means(run: Run, dataset: Dataset, n_images: int, n_networks: int) -> pd.DataFrame:
+    """`window_table` of n_networks untrained networks on n_images test images; columns as of a stored run.
+
+    Metrics are its columns, step the layer; split: "mean" and "std_error" over networks; of average-pools "theory",
+    that of `average_window_theory`; of max-pools "each window", what the first layer hands on by theory if every window
+    has its own correlation, a mean over up to 100 networks.
+    """
+    inputs = dataset.subset(n_test=n_images, seed=run.seed).inputs("test", flat=False)
+    models = [_untrained(run, number) for number in range(n_networks)]
+    tables = pd.concat([window_table(model, inputs) for model in models]).groupby("layer")
+    found = {"mean": tables.mean(), "std_error": tables.sem()}
+    pool = run.spec.pool
+    if isinstance(pool, AveragePool):
+        found["theory"] = average_window_theory(run.spec, inputs).set_index("layer")
+    long = [table.reset_index().melt("layer", var_name="metric").assign(split=split) for split, table in found.items()]
+    rows = pd.concat(long).rename(columns={"layer": "step"})
+    if isinstance(pool, MaxPool):
+        roots = np.linspace(0, 1, 101)  # of 1 - rho, in which the factor is smooth
+        curve, pixels, own = factor(pool, "signal", 1 - roots**2), torch.as_tensor(inputs), []
+        for model in models[:100]:
+            with torch.no_grad():
+                q, rho = window_correlations(model[0](pixels), 2)
+            own.append(np.average(np.interp(np.sqrt(1 - np.clip(rho, 0, 1)), roots, curve), weights=q))
+        each = {"step": 1, "split": "each window", "metric": "handed_on", "value": np.mean(own)}
+        rows = pd.concat([rows, pd.DataFrame([each])])
+    return rows
+
+
+def profile(run: Run, dataset: Dataset, n_images: int, n_networks: int) -> pd.DataFrame:
+    """q, gradient and weight_gradient of `layer_table` of n_networks untrained networks on n_images test images.
+
+    Network by network; columns as of a stored run, step the stage, from 0.
+    """
+    images, rows = dataset.subset(n_test=n_images, seed=run.seed), []
+    inputs, labels = images.inputs("test", flat=False), images.labels("test")
+    for number in range(n_networks):
+        table = layer_table(_untrained(run, number), inputs, labels)
+        for metric in ("q", "gradient", "weight_gradient"):
+            rows += [(step, f"network {number}", metric, value) for step, value in enumerate(table[metric])]
+    return pd.DataFrame(rows, columns=["step", "split", "metric", "value"])
+
+
+def _untrained(run: Run, number: int) -> nn.Module:
+    return build(run.spec, run.init, torch.Generator().manual_seed(1000 * run.seed + number))
 
 
 def window_correlations(h: Tensor, side: int, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
