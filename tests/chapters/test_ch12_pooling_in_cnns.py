@@ -1,6 +1,7 @@
 """Correlations within pooling windows: known fields, limits in closed form, and networks against theory."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,20 +9,30 @@ import pytest
 import torch
 from torch import nn
 
+from igbrepro.data import load
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.modules import WindowPool
 from igbrepro.networks import CNNSpec, build
+from igbrepro.probes import layer_table
+from igbrepro.runs import DataFacts, Parameters, Run
 from igbrepro.theory import AveragePool, MaxPool
+from igbrepro.training import TrainSettings
+from notebooks.ch12_pooling_in_cnns import experiment
 from notebooks.ch12_pooling_in_cnns.lab import (
     average_window_theory,
+    factor,
+    profile,
     window_correlation,
     window_correlations,
+    window_means,
     window_table,
 )
 
 NOISE = torch.randn(20, 8, 16, 16, generator=torch.Generator().manual_seed(0))
 SPEC = CNNSpec("relu", 3, 200, input_shape=(2, 12, 12), strides=(2,), pool=AveragePool(4))
+PICTURES = load("fashion-mnist-subset")
+SMALL = CNNSpec("relu", 2, 4, input_shape=(1, 28, 28), strides=(2,), pool=MaxPool(4))
 IMAGES = np.random.default_rng(1).normal(size=(4, 2, 12, 12)) + 0.5
 
 
@@ -135,3 +146,47 @@ def test_a_pool_that_does_not_run_is_no_pool():
     model[2].pool = WindowPool(MaxPool(4), 2, 2)
     with pytest.raises(ParameterError, match="none of its WindowPools"):
         window_table(model, NOISE[:4, :1, :8, :8])
+
+
+def untrained(spec, number, seed=3):
+    return build(spec, InitSpec(2.0), torch.Generator().manual_seed(1000 * seed + number))
+
+
+@pytest.mark.parametrize("pool", [AveragePool(4), MaxPool(4)], ids=["average", "max"])
+def test_means_over_networks_with_theory_where_there_is_one(pool):
+    spec = replace(SMALL, pool=pool)
+    found = window_means(Run("x", spec, InitSpec(2.0), 3, TrainSettings(1)), PICTURES, n_images=4, n_networks=3)
+    found = found.set_index(["split", "metric", "step"])["value"].sort_index()
+    inputs = PICTURES.subset(n_test=4, seed=3).inputs("test", flat=False)
+    rho = [list(window_table(untrained(spec, number), inputs)["rho"]) for number in range(3)]
+    assert list(found["mean", "rho"]) == pytest.approx(np.mean(rho, 0))
+    assert list(found["std_error", "rho"]) == pytest.approx(np.std(rho, 0, ddof=1) / math.sqrt(3))
+    if pool == AveragePool(4):
+        assert list(found["theory", "rho"]) == list(average_window_theory(spec, inputs)["rho"])
+    else:
+        fields = [untrained(spec, number)[0](torch.as_tensor(inputs)).detach() for number in range(3)]
+        by_window = [window_correlations(field, 2) for field in fields]
+        own = [np.average(factor(pool, "signal", each.ravel()), weights=q.ravel()) for q, each in by_window]
+        assert list(found["each window"]) == pytest.approx([np.mean(own)], rel=1e-4)
+
+
+def test_the_profile_is_that_of_each_network():
+    found = profile(Run("x", SMALL, InitSpec(2.0), 3, TrainSettings(1)), PICTURES, n_images=4, n_networks=2)
+    images = PICTURES.subset(n_test=4, seed=3)
+    table = layer_table(untrained(SMALL, 1), images.inputs("test", flat=False), images.labels("test"))
+    second = found[found["split"] == "network 1"].groupby("metric")["value"].agg(list)
+    assert dict(second) == {name: list(table[name]) for name in ("q", "gradient", "weight_gradient")}
+
+
+def test_only_the_start_called_measured_is_a_parameter_and_one_start_is_not_trained():
+    sizes = {"depth": 2, "channels": 4, "n_images": 4, "n_networks": 3, "n_profile_networks": 2, "seed": 3}
+    training = {"steps": 6, "batch_size": 16, "lr": 1e-3, "n_eval": 50, "eval_every": 3, "seeds": [0]}
+    p = Parameters(sizes | training | {"average_sigma_w2": 2.1, "max_sigma_w2": 1.5})
+    facts = DataFacts.of(PICTURES)
+    starts = {name: init for name, (_, init) in experiment.profiles(p, facts).networks.items()}
+    assert starts["average, measured"] == InitSpec(2.1) and starts["max, measured"] == InitSpec(1.5)
+    assert starts["average, independent"].sigma_w2 == pytest.approx(8 * math.pi / (math.pi + 3))
+    assert starts["max, independent, gradient"].sigma_w2 == pytest.approx(16 / 15)
+    left = set(starts) - set(experiment.training(p, facts).networks)
+    assert left == {"average, independent, gradient", "max, independent, gradient"}
+    assert {init for _, init in experiment.windows(p, facts).networks.values()} == {InitSpec(2.0)}

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from igbrepro.data import load
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, ViTSpec, build
-from notebooks.ch15_vision_transformers.lab import token_table
+from igbrepro.probes import layer_table
+from igbrepro.runs import Run
+from igbrepro.training import TrainSettings
+from notebooks.ch15_vision_transformers.lab import start, token_table
 
 SPEC = ViTSpec("relu", depth=2, width=8, heads=2, input_shape=(1, 12, 12), norm=False, residual=False)
 
@@ -54,3 +58,18 @@ def test_other_models_and_single_images_are_refused():
         token_table(build(CNNSpec("relu", 2, 4), "default"), torch.randn(2, 3, 32, 32))
     with pytest.raises(ParameterError, match="1 inputs"):
         token_table(build(SPEC, InitSpec(2.0)), torch.randn(1, 1, 12, 12))
+
+
+def test_the_start_is_what_the_probes_say_of_each_network():
+    dataset = load("fashion-mnist-subset")
+    spec = ViTSpec("relu", depth=2, width=8, heads=2, patch=7, input_shape=(1, 28, 28), norm=False, residual=False)
+    found = start(Run("x", spec, InitSpec(2.0), 3, TrainSettings(1)), dataset, n_images=4, n_networks=2, n_heads=5)
+    second = found[found["split"] == "network 1"].groupby("metric")["value"].agg(list)
+    images = dataset.subset(n_test=4, seed=3).inputs("test", flat=False)
+    model = build(spec, InitSpec(2.0), torch.Generator().manual_seed(30_001))
+    sizes, tokens = layer_table(model, images, seed=1), token_table(model, images)
+    assert second["q"] == list(sizes["q"]) and second["gradient"] == list(sizes["gradient"])
+    assert second["within"] == list(tokens["within"]) and second["between"] == list(tokens["between"])
+    assert len(second["max_class_fraction"]) == 1 and 0.25 <= second["max_class_fraction"][0] <= 1
+    scheme = start(Run("x", spec, "default", 3, TrainSettings(1)), dataset, n_images=4, n_networks=2, n_heads=5)
+    assert list(scheme["metric"]) == ["max_class_fraction"] * 2
