@@ -1,10 +1,14 @@
-"""The names of initialisations, the same wherever a network is drawn (no torch here)."""
+"""What a network may start from, the same wherever one is drawn: names, variances, heads set afterwards (no torch)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
+from numbers import Real
 from typing import TypeAlias
 
+from igbrepro.checks import whole
 from igbrepro.errors import ParameterError
 from igbrepro.initialization.spec import InitSpec
 from igbrepro.theory import Design
@@ -34,6 +38,11 @@ def check_init(init: Init, name: str = "init") -> InitSpec | str:
     known = TRACED + SCHEMES
     if isinstance(init, InitSpec) or (isinstance(init, str) and init in known):
         return init
+    if isinstance(init, HeadStart):
+        raise ParameterError(
+            f"{name}={init!r}: only where a network is trained is its head set for you; here give what it is drawn by, "
+            "and then call center_head_ or start_at_prior_."
+        )
     close = []
     if isinstance(init, str):
         spelt = init.strip().lower().replace("_", "-").replace(" ", "-")
@@ -44,3 +53,35 @@ def check_init(init: Init, name: str = "init") -> InitSpec | str:
         f"{name}={init!r}: need an InitSpec(sigma_w2, sigma_b2), what theory.design gives, or one of "
         f"{', '.join(known)}.{meant}"
     )
+
+
+@dataclass(frozen=True)
+class HeadStart:
+    """A start of training whose last bias vector is set after the draw; the body stays as `init` draws it.
+
+    init: what the network is drawn by.
+    head: "centred", so that every logit has mean 0 (`center_head_`); or the share of the first guesses that each class
+        is to get, (1, 0) for all in the first one (`start_at_prior_`).
+    n_inputs: training inputs over which this holds, evenly spread over the split, the same for every seed.
+    Raises ParameterError for anything else; shares of another number of classes are refused when the network is drawn.
+    """
+
+    init: Init
+    head: str | tuple[float, ...] = "centred"
+    n_inputs: int = 64
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "init", check_init(self.init))
+        object.__setattr__(self, "n_inputs", whole("n_inputs", self.n_inputs, 1))
+        if isinstance(self.head, str) and self.head == "centred":
+            return
+        shares = tuple(self.head) if isinstance(self.head, Iterable) and not isinstance(self.head, str) else ()
+        numbers = [float(one) for one in shares if isinstance(one, Real)]
+        if len(numbers) < max(2, len(shares)) or not (min(numbers) >= 0 and abs(sum(numbers) - 1) < 1e-6):
+            raise ParameterError(
+                f'head={self.head!r}: need "centred", or one share for each class, 0 or more, that sum to 1.'
+            )
+        object.__setattr__(self, "head", tuple(numbers))
+
+
+Start: TypeAlias = Init | HeadStart

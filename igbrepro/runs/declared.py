@@ -22,7 +22,7 @@ import pandas as pd
 from igbrepro.checks import whole
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError, some
-from igbrepro.initialization import Init, InitSpec, check_init
+from igbrepro.initialization import HeadStart, InitSpec, Start, check_init
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec
 from igbrepro.theory import Activation, Pool, get_activation
 from igbrepro.training import TrainSettings
@@ -211,22 +211,20 @@ class Run:
 
     name: str
     spec: Spec
-    init: Init
+    init: Start
     seed: int
     settings: Settings
 
     @property
     def task(self) -> dict[str, Any]:
         """All that the numbers of this run depend on but the data, as plain values; raises NotStorable."""
-        init = check_init(self.init)
-        start = {"scheme": init} if isinstance(init, str) else {"sigma_w2": init.sigma_w2, "sigma_b2": init.sigma_b2}
         if isinstance(self.settings, Measured):
             kind, settings = "measured", self.settings.description
         else:
             kind = "training"
             settings = {one.name: _plain(getattr(self.settings, one.name)) for one in fields(self.settings)}
         network = {"kind": _kind(self.spec)} | _plain(self.spec)
-        parts = {"network": network, "start": _plain(start), "seed": int(self.seed), "settings": settings}
+        parts = {"network": network, "start": _described(self.init), "seed": int(self.seed), "settings": settings}
         return {"kind": kind, "protocol": PROTOCOL} | parts
 
     @classmethod
@@ -241,7 +239,7 @@ class Run:
                 f"{name}: a run of protocol {task['protocol']}, which this package, of {PROTOCOL}, cannot repeat; "
                 "check out the commit that its provenance names."
             )
-        network, start = dict(task["network"]), dict(task["start"])
+        network = dict(task["network"])
         kind = network.pop("kind")
         if kind not in _SPECS:
             raise ParameterError(f"network of kind {kind!r}: not one of {', '.join(_SPECS)}; run its chapter instead.")
@@ -249,7 +247,6 @@ class Run:
             known: dict[str, Any] = {one.__name__: one for one in Pool.__subclasses__()}
             network["pool"] = known[pool.pop("kind")](**pool)
         spec = _SPECS[kind](**{one: _tuple(value) for one, value in network.items()})
-        init = start["scheme"] if "scheme" in start else InitSpec(**start)
         said = task["settings"]
         if task["kind"] == "training":
             settings = TrainSettings(**{one: _tuple(value) for one, value in said.items()})
@@ -257,7 +254,7 @@ class Run:
             raise ParameterError(f"{name}: measured by {said['function']}, which is not here; run its chapter instead.")
         else:
             settings = Measured(function, said["arguments"], version=said["version"], trains=said["trains"])
-        return cls(name, spec, init, task["seed"], settings)
+        return cls(name, spec, _start(task["start"]), task["seed"], settings)
 
     @property
     def task_key(self) -> str:
@@ -267,6 +264,23 @@ class Run:
     def key(self, data: DataFacts) -> str:
         """The checksum of all that the numbers of this run depend on."""
         return checksum(self.task | {"data": _plain(data.identity)})
+
+
+def _described(start: Start) -> dict[str, Any]:
+    """A start as plain values."""
+    init = check_init(start.init if isinstance(start, HeadStart) else start)
+    found = {"scheme": init} if isinstance(init, str) else {"sigma_w2": init.sigma_w2, "sigma_b2": init.sigma_b2}
+    if isinstance(start, HeadStart):
+        found |= {"head": start.head, "n_inputs": start.n_inputs}
+    return _plain(found)
+
+
+def _start(described: Mapping[str, Any]) -> Start:
+    """The start that is so described."""
+    said = {name: _tuple(value) for name, value in described.items()}
+    head = {name: said.pop(name) for name in ("head", "n_inputs") if name in said}
+    init = said["scheme"] if "scheme" in said else InitSpec(**said)
+    return HeadStart(init, **head) if head else init
 
 
 def checksum(description: Mapping[str, Any]) -> str:
@@ -326,7 +340,7 @@ class Sweep:
     Raises ParameterError for no networks or seeds, seeds twice, or settings that lack a run.
     """
 
-    networks: Mapping[str, tuple[Spec, Init]]
+    networks: Mapping[str, tuple[Spec, Start]]
     settings: Settings | Mapping[str, Settings]
     seeds: tuple[int, ...]
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from igbrepro.checks import whole
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import Init
+from igbrepro.initialization import Start
 from igbrepro.networks import Spec
 from igbrepro.theory import get_activation
 from igbrepro.training.history import COLUMNS, Histories
@@ -41,7 +41,7 @@ class Task:
 
     name: str
     spec: Spec
-    init: Init
+    init: Start
     seed: int
     plan: TrainSettings
     nudge: float = 0.0
@@ -70,7 +70,7 @@ class Shared:
 
 
 def train_many(
-    networks: Mapping[str, tuple[Spec, Init]],
+    networks: Mapping[str, tuple[Spec, Start]],
     dataset: Dataset,
     settings: TrainSettings | Mapping[str, TrainSettings] | None = None,
     *,

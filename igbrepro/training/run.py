@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from igbrepro.checks import whole
 from igbrepro.data import Dataset, balanced_indices
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import TRACED, Init, check_init
+from igbrepro.initialization import TRACED, HeadStart, Start, center_head_, check_init, start_at_prior_
 from igbrepro.modules import stacked
 from igbrepro.networks import Spec, build
 from igbrepro.probes import batch_statistics
@@ -50,8 +50,8 @@ class Member:
     settings: dict[str, Any]
 
 
-def drawn(spec: Spec, init: Init, seed: int, dataset: Dataset) -> Member:
-    """The network of `spec` drawn by `init`; its weights and the order of its data depend on `seed` alone.
+def drawn(spec: Spec, start: Start, seed: int, dataset: Dataset) -> Member:
+    """The network of `spec` from `start`; its weights and the order of its data depend on `seed` alone.
 
     Initialisations that run the network do so on 64 training inputs, the same for every seed.
     """
@@ -61,13 +61,32 @@ def drawn(spec: Spec, init: Init, seed: int, dataset: Dataset) -> Member:
     described["activation"] = get_activation(spec.activation).name
     if described.get("pool") is not None:
         described["pool"] = repr(described["pool"])
-    init = check_init(init)
+    init = check_init(start.init if isinstance(start, HeadStart) else start)
     described |= {"init": init} if isinstance(init, str) else asdict(init)
-    example = None
-    if init in TRACED:
-        spread = dataset.train_images[:: max(1, len(dataset.train_images) // 64)][:64]
-        example = torch.from_numpy(dataset.standardise(spread)).reshape(-1, *spec.input_shape)
-    return Member(build(spec, init, generator, example), seed, described)
+    model = build(spec, init, generator, _spread(dataset, 64, spec) if init in TRACED else None)
+    if isinstance(start, HeadStart):
+        described |= {"head": start.head, "n_head_inputs": start.n_inputs}
+        _set_head(model, start, dataset, spec)
+    return Member(model, seed, described)
+
+
+def _set_head(model: nn.Module, start: HeadStart, dataset: Dataset, spec: Spec) -> None:
+    """Set the last bias vector of a network that has been drawn."""
+    if start.n_inputs > len(dataset.train_images):
+        raise ParameterError(
+            f"n_inputs={start.n_inputs}: {dataset.name} has only {len(dataset.train_images)} training inputs."
+        )
+    inputs = _spread(dataset, start.n_inputs, spec)
+    if isinstance(start.head, str):
+        center_head_(model, inputs)
+    else:
+        start_at_prior_(model, inputs, start.head)
+
+
+def _spread(dataset: Dataset, n: int, spec: Spec) -> Tensor:
+    """n training inputs, or all where there are fewer, evenly spread over the split."""
+    images = dataset.train_images[:: max(1, len(dataset.train_images) // n)][:n]
+    return torch.from_numpy(dataset.standardise(images)).reshape(-1, *spec.input_shape)
 
 
 class Run:

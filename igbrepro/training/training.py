@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import Init
+from igbrepro.initialization import Start
 from igbrepro.networks import Spec
 from igbrepro.training.history import COLUMNS, History
 from igbrepro.training.run import Member, Run, drawn
@@ -31,7 +31,7 @@ from igbrepro.training.settings import Conduct, Options, TrainSettings, read
 
 def train(
     spec: Spec,
-    init: Init,
+    init: Start,
     dataset: Dataset,
     settings: TrainSettings | None = None,
     *,
@@ -41,7 +41,8 @@ def train(
 ) -> History:
     """Train one network of `spec`, drawn by `init`, on mean cross-entropy; evaluate it on the way.
 
-    init: as `build` takes it; "edge-of-chaos", "orthogonal" and "lsuv" look at 64 of the training inputs.
+    init: as `build` takes it, "edge-of-chaos", "orthogonal" and "lsuv" looking at 64 of the training inputs; or a
+        HeadStart, whose head is set after the draw.
     settings: a TrainSettings; or, or in place of some of its fields, these by name:
         steps, batch_size = 100, lr = 1e-5, optimizer = "adam" (or "sgd"), momentum = 0, weight_decay = 0,
         labels = "parity" (or "classes", or the new label of each class), eval_points, n_eval = 1000,

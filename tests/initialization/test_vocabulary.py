@@ -11,8 +11,9 @@ from scipy.optimize import brentq
 from igbrepro import training
 from igbrepro.data import gaussian
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import SCHEMES, TRACED, InitSpec, check_init, initialize_
+from igbrepro.initialization import SCHEMES, TRACED, HeadStart, InitSpec, check_init, initialize_
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
+from igbrepro.probes import batch_statistics, evaluating
 from igbrepro.theory import MaxPool, design
 
 DATASET = gaussian(n_train=130, n_test=40, features=48, classes=2, seed=0)
@@ -30,7 +31,7 @@ def seeded(seed=0):
 
 def test_names_need_no_torch():
     code = (
-        "import sys; from igbrepro.initialization import TRACED, InitSpec, check_init; check_init('lsuv'); "
+        "import sys; from igbrepro.initialization import TRACED, HeadStart, InitSpec, check_init; HeadStart('lsuv'); "
         "assert 'torch' not in sys.modules; import igbrepro.initialization as room; "
         "assert all(hasattr(room, name) and name in dir(room) for name in room.__all__) and 'torch' in sys.modules"
     )
@@ -127,3 +128,91 @@ def test_on_the_edge_every_layer_of_a_transformer_has_the_critical_value_of_what
     edge = 2.0 if activation == "relu" else tanh_edge(sigma_b2)
     assert float(block.mlp[3].weight.square().mean()) * 240 == pytest.approx(edge, rel=0.05)
     assert model.heads.head.gain == pytest.approx(1 / edge, rel=1e-3)
+
+
+def trained_logits(start, n, seed=1, spec=SPECS["mlp"]):
+    """Of a network before its first step, over n training inputs evenly spread."""
+    settings = {"steps": 0, "batch_size": 10, "n_eval": 10, "progress": False, "device": "cpu"}
+    history = training.train(spec, start, DATASET, seed=seed, **settings)
+    x = torch.from_numpy(DATASET.standardise(DATASET.train_images[:: 130 // n][:n]))
+    with torch.no_grad(), evaluating(history.model), batch_statistics(history.model):
+        return history.model(x.reshape(n, *spec.input_shape)).numpy(), history
+
+
+@pytest.mark.parametrize("init", [InitSpec(1.5, 0.5), design("tanh", 3, 1.0), "lsuv"], ids=["spec", "design", "lsuv"])
+def test_a_head_start_moves_the_last_bias_alone(init):
+    plain, centred, forced = (
+        trained_logits(start, 30) for start in (init, HeadStart(init, n_inputs=30), HeadStart(init, (0, 1), 30))
+    )
+    assert np.abs(plain[0].mean(0)).max() > 0.01
+    assert centred[0].mean(0) == pytest.approx(0, abs=1e-6)
+    assert (forced[0].argmax(1) == 1).all() and not (plain[0].argmax(1) == 1).all()
+    for logits, history in (centred, forced):
+        *body, bias = history.model.parameters()
+        *drawn_body, drawn_bias = plain[1].model.parameters()
+        assert all(torch.equal(p, q) for p, q in zip(body, drawn_body, strict=True))
+        shift = (bias - drawn_bias).detach().numpy()
+        assert logits - plain[0] == pytest.approx(np.broadcast_to(shift, logits.shape), abs=1e-6)
+    assert centred[1].settings["head"] == "centred" and forced[1].settings["n_head_inputs"] == 30
+
+
+def test_a_head_start_is_that_of_every_network_that_has_a_head():
+    for spec in SPECS.values():
+        logits, _ = trained_logits(HeadStart("edge-of-chaos", n_inputs=65), 65, spec=spec)
+        assert logits.mean(0) == pytest.approx(0, abs=1e-5)
+
+
+def test_networks_of_several_heads_train_side_by_side_as_they_do_alone():
+    start = InitSpec(1.5, 0.5)
+    networks = {"drawn": start, "centred": HeadStart(start), "forced": HeadStart(start, (1, 0), 20)}
+    settings = {"steps": 3, "batch_size": 10, "n_eval": 10, "progress": False}
+    pairs = {name: (SPECS["mlp"], init) for name, init in networks.items()}
+    many = training.train_many(pairs, DATASET, seeds=[1], workers=1, **settings)
+    losses = many.frame.query("metric == 'loss' and split == 'test'").groupby("run")["value"]
+    for name, init in networks.items():
+        alone = training.train(SPECS["mlp"], init, DATASET, seed=1, **settings)
+        assert losses.get_group(name).to_numpy() == pytest.approx(alone.series("loss").to_numpy(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"init": "edge-of-caos"}, "init='edge-of-caos'.*Did you mean 'edge-of-chaos'"),
+        ({"init": HeadStart("he")}, "only where a network is trained"),
+        ({"head": "centered"}, "head='centered': need \"centred\", or one share"),
+        ({"head": 1}, "head=1: need"),
+        ({"head": (0.5, 0.4)}, "that sum to 1"),
+        ({"head": (1.5, -0.5)}, "0 or more"),
+        ({"head": (1.0,)}, "one share for each class"),
+        ({"head": (0.5, "0.5")}, "one share for each class"),
+        ({"head": (float("nan"), 1.0)}, "0 or more"),
+        ({"n_inputs": 0}, "n_inputs=0: need a whole number"),
+    ],
+)
+def test_heads_that_cannot_be_are_refused(change, words):
+    with pytest.raises(ParameterError, match=words):
+        HeadStart(**{"init": "he"} | change)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (HeadStart("he", n_inputs=131), "n_inputs=131: gaussian.* has only 130 training inputs"),
+        (HeadStart("he", (0.2, 0.3, 0.5)), r"prior of shape \(3,\): the model has 2 classes"),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused_when_the_network_is_drawn(start, words):
+    with pytest.raises(ParameterError, match=words):
+        training.train(SPECS["mlp"], start, DATASET, steps=1, batch_size=10, n_eval=10, progress=False)
+
+
+def test_a_head_is_not_set_without_training_inputs():
+    for draw in (check_init, lambda start: build(SPECS["mlp"], start)):
+        with pytest.raises(ParameterError, match=r"init=HeadStart\(.*call center_head_ or start_at_prior_"):
+            draw(HeadStart("he"))
+
+
+def test_heads_are_equal_however_they_are_said():
+    made = design("tanh", 3, 1.0)
+    assert HeadStart(made, [1, 0]) == HeadStart(check_init(made), np.array([1.0, 0.0]))
+    assert hash(HeadStart(made, (1, 0))) == hash(HeadStart(made, (1.0, 0.0)))

@@ -8,7 +8,7 @@ import pytest
 from runs.conftest import DATASET, FACTS, NETWORKS, SETTINGS, SPEC, VALUES, declare, printed, python
 
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import InitSpec
+from igbrepro.initialization import HeadStart, InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec
 from igbrepro.runs import DataFacts, NotStorable, Parameters, Run, Sweep, declared
 from igbrepro.theory import TANH, Activation, AveragePool, MaxPool
@@ -83,6 +83,15 @@ def test_start_and_seed_change_the_key(change):
     assert replace(RUN, **change).key(FACTS) != RUN.key(FACTS)
 
 
+def test_the_head_and_its_inputs_change_the_key():
+    init = RUN.init
+    starts = [init, *(HeadStart(init, *said) for said in (["centred"], ["centred", 65], [(1, 0)], [(0, 1)]))]
+    starts += [HeadStart("he"), HeadStart("he", (1, 0)), "he"]
+    assert len({replace(RUN, init=start).key(FACTS) for start in starts}) == len(starts)
+    for start, known in ((HeadStart(init), {"sigma_w2": 1.5, "sigma_b2": 0.1}), (HeadStart("he"), {"scheme": "he"})):
+        assert replace(RUN, init=start).task["start"] == known | {"head": "centred", "n_inputs": 64}
+
+
 @pytest.mark.parametrize("change", [{"sha256": "0"}, {"scaling": "unit"}, {"center": (0.5,)}, {"scale": (2.0,)}])
 def test_the_identity_of_the_data_changes_the_key(change):
     assert RUN.key(replace(FACTS, **change)) != RUN.key(FACTS)
@@ -117,13 +126,16 @@ def test_whole_numbers_are_the_same_however_they_are_typed():
     assert typed.key(FACTS) == replace(RUN, settings=replace(SETTINGS, lr=1.0)).key(FACTS)
 
 
-@pytest.mark.parametrize("init", [InitSpec(2.0, 0.1), "default", "edge-of-chaos"], ids=str)
+STARTS = [InitSpec(2.0, 0.1), "default", "edge-of-chaos", HeadStart("lsuv"), HeadStart(InitSpec(2.0), (0.5, 0.5), 30)]
+
+
+@pytest.mark.parametrize("init", STARTS, ids=str)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_run_comes_back_from_its_description(name, init):
     run = Run(name, SPECS[name], init, 3, replace(SETTINGS, labels=(0, 1, 0, 1), eval_points=log_steps(30, 5)))
     again = Run.of_task(name, json.loads(json.dumps(run.task)))
     assert again.task == run.task and again.key(FACTS) == run.key(FACTS)
-    assert type(again.spec) is type(run.spec) and again.settings == run.settings
+    assert type(again.spec) is type(run.spec) and again.settings == run.settings and again.init == run.init
 
 
 def test_a_run_of_another_protocol_is_not_repeated():
