@@ -35,6 +35,13 @@ def test_the_sweeps_of_a_chapter_follow_preset_and_changes(root):
     assert [(run.name, run.seed, run.settings.steps) for run in plan.missing] == [("tanh 1", 5, 3), ("tanh 2", 5, 3)]
 
 
+def test_functions_that_say_that_they_give_something_else_are_no_sweeps(root):
+    write_trained(
+        root, EXPERIMENT + '\n\ndef widths(p) -> list[int]:\n    """Of the networks."""\n    return [p.width]\n'
+    )
+    assert list(plan_chapter(NAME, "smoke", Store(None), root=root).plans) == ["training"]
+
+
 @pytest.mark.parametrize(("runs_a_job", "sizes"), [(0.1, [1] * 4), (1.5, [1] * 4), (3.5, [3, 1]), (99, [4])])
 def test_jobs_are_no_longer_than_they_may_be_unless_they_are_one_run(root, monkeypatch, runs_a_job, sizes):
     (plan,) = plan_chapter(NAME, "laptop", Store(None), root=root).plans.values()
