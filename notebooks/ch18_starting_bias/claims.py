@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from igbrepro.claims import Claim, agrees, all_of, between, farthest, greater, least_precise
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 WORST_DESIGN = "measured minus announced, worst design"
@@ -86,3 +87,6 @@ DESIGN_ORDERED_CENTRED = Claim(
     source="ours; arXiv:2505.12096, section on experiments, compares the two without moving their heads",
     rule=greater(ORDERED_OVER_EDGE, 0.0, z=2),
 )
+
+
+AUDIT = audit_claim("starting_bias")
