@@ -23,8 +23,9 @@ def build(
 ) -> nn.Module:
     """The network of `spec`, a module that maps (n, *input_shape) to logits (n, n_classes).
 
-    init: draws the parameters by `initialize_`, with numbers from `generator`; "default" leaves what PyTorch and
-        torchvision draw, from a seed that `generator` gives (None: from torch's global state).
+    init: draws the parameters by `initialize_`, with numbers from `generator`, of which "edge-of-chaos", "he", "xavier"
+        and an InitSpec make the same use; "default" leaves what PyTorch and torchvision draw, from a seed that
+        `generator` gives (None: from torch's global state).
     example_input: (n, *input_shape), what "edge-of-chaos", "orthogonal" and "lsuv" run the network on; by default 64
         inputs of independent normal numbers, always the same.  "lsuv" scales each layer to unit variance on these, and
         pools let through more of real images, whose neighbouring pixels are alike: give some where you have them.
@@ -44,7 +45,8 @@ def build(
         with torch.device("meta"):  # so that nothing is drawn twice
             model = spec.module()
         return initialize_(model.to_empty(device="cpu"), init, generator=generator)
-    with seeded_by(generator):
+    # Those that run the network draw all of it anew, with the same numbers as the other names.
+    with seeded_by(generator if init == "default" else torch.Generator().manual_seed(0)):
         model = spec.module()
     if init == "default":
         return model

@@ -60,6 +60,14 @@ def test_traced_names_are_initialize_on_the_same_inputs():
             assert float(built[0](inputs).std()) == pytest.approx(1, rel=1e-3)  # what lsuv is for
 
 
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
+def test_rules_without_matrices_of_their_own_draw_the_same_numbers(name):
+    rules = [build(SPECS[name], init, seeded(1)) for init in ("edge-of-chaos", "he", "xavier", InitSpec(1.5))]
+    for weights in zip(*(model.named_parameters() for model in rules), strict=True):
+        flat = [weight.detach().flatten() for key, weight in weights if key.endswith("weight") and weight.ndim > 1]
+        assert not flat or torch.corrcoef(torch.stack(flat)).min() > 0.99999
+
+
 def test_a_design_is_its_two_variances():
     made = design("tanh", 3, 1.0)
     assert check_init(made) == InitSpec(made.sigma_w2, made.sigma_b2)
