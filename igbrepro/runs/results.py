@@ -244,9 +244,13 @@ def _completed(
 def choose(
     declared: Sequence[Declaration], parameters: Parameters, dataset: Dataset, store: Store
 ) -> tuple[list[Plan], Dataset | None]:
-    """The plans on the data that are here; for a stand-in, on the data asked for if all runs on them are stored."""
+    """The plans on the data that are here; for a stand-in, on the data asked for if all runs on them are stored.
+
+    A chapter that takes a part of the data says which after a comma in their name.
+    """
     if dataset.fallback:
-        asked = parameters.dataset
+        _, comma, part = dataset.name.partition(",")
+        asked = parameters.dataset + comma + part
         known = {
             run.data
             for run in store.all(numbers=False)

@@ -12,7 +12,17 @@ from igbrepro import data
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
-from igbrepro.runs import DataFacts, Parameters, Store, StoreWarning, Sweep, choose, default_store, make_plan
+from igbrepro.runs import (
+    DataFacts,
+    Parameters,
+    Store,
+    StoreWarning,
+    Sweep,
+    choose,
+    default_store,
+    make_plan,
+    write_runs,
+)
 from igbrepro.theory import TANH, Activation
 from igbrepro.training import run as training_run
 from igbrepro.training import train_many
@@ -157,6 +167,16 @@ def test_nothing_computed_on_a_stand_in_is_kept_for_the_data_asked_for(shipped):
         found = get(shipped, STAND_IN)
     assert found.dataset is STAND_IN and {run.data.sha256 for run in found.runs.values()} == {STAND_IN.sha256}
     assert {run.data.sha256 for run in Store(shipped.folder).all()} == {STAND_IN.sha256}
+
+
+def test_a_part_of_absent_data_is_known_by_what_follows_the_comma_in_its_name(tmp_path):
+    own = Store(tmp_path / "own")
+    get(own, replace(DATASET, name=f"{DATASET.name}, one pixel in 4"))
+    write_runs(tmp_path / "results" / "x.parquet", own.all())
+    shipped = Store(None, (tmp_path / "results",))
+    for part, there in ((", one pixel in 4", True), (", one pixel in 9", False), ("", False)):
+        _, here = choose([declare], Parameters(VALUES), replace(STAND_IN, name=f"{STAND_IN.name}{part}"), shipped)
+        assert (here is None) == there
 
 
 def test_another_scaling_of_absent_data_is_another_thing(shipped):
