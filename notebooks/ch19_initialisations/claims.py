@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from igbrepro.claims import Claim, all_of, between, greater
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 GRADIENT_GROWTH = "growth of the squared gradient, log10"
@@ -140,3 +141,6 @@ SCHEMES_GRADIENT_TELLS = Claim(
     source="ours; arXiv:2505.12096 links bias and trainability along one family of initialisations; exploratory",
     rule=greater(GRADIENT_RANKS, SHARE_RANKS, z=2),
 )
+
+
+AUDIT = audit_claim("initialisations")
