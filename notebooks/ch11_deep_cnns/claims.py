@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from igbrepro.claims import Claim, all_of, between, greater
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 WORST_START = "measured minus predicted, worst network"
@@ -94,3 +95,6 @@ CNN_FINAL_ACCURACY = Claim(
     source="arXiv:2505.12096, abstract and section on experiments",
     rule=all_of(*(greater(edge_minus_rival(name), 0.0, z=2) for name in ("relu", "tanh"))),
 )
+
+
+AUDIT = audit_claim("deep_cnns")
