@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from igbrepro.claims import Claim, all_of, between, exact, greater
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 WORST_BLOCK = "measured minus predicted, worst block"
@@ -88,3 +89,6 @@ RESNET_SIGNAL_FIRST = Claim(
     "how we pick the start of a network without an edge is ours",
     rule=greater(KEPT_MINUS_RIVAL, 0.0, z=2),
 )
+
+
+AUDIT = audit_claim("resnets")
