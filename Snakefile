@@ -21,6 +21,7 @@ from pathlib import Path
 from snakemake.logging import logger
 
 sys.path.insert(0, workflow.basedir)
+from igbrepro.data import remembering
 from igbrepro.publishing.chapters import load_preset, notebook_path, parameters_key, record_path
 from igbrepro.publishing.dependencies import code_digest, module_digest, needs_digest, notebook_inputs
 from igbrepro.publishing.progress import planned
@@ -42,7 +43,8 @@ GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "cla
 EVIDENCE = str(config.get("evidence", "on" if PRESET in ("study", "paper") else "off")).lower()
 EVIDENCE = {"true": "on", "false": "off"}.get(EVIDENCE, EVIDENCE)  # as YAML reads on and off
 os.environ["IGBREPRO_EVIDENCE"] = EVIDENCE
-JOBS = {name: {job.key: job for job in chapter_jobs(name, PRESET, default_store(), NOTEBOOKS)} for name in ENTRIES}
+with remembering():
+    JOBS = {name: {job.key: job for job in chapter_jobs(name, PRESET, default_store(), NOTEBOOKS)} for name in ENTRIES}
 LEAST = float(config.get("least", 30)) / 60
 JOBS = {name: jobs if sum(job.minutes for job in jobs.values()) >= LEAST else {} for name, jobs in JOBS.items()}
 SHIPPED = {

@@ -10,7 +10,7 @@ from igbrepro.data import cifar, fashion_mnist, image_folder  # noqa: F401 - eac
 from igbrepro.data.dataset import Dataset, Labels, Moments, balanced_indices
 from igbrepro.data.files import without_download
 from igbrepro.data.gaussian_noise import gaussian
-from igbrepro.data.registry import Copy, fetch, load, register, status
+from igbrepro.data.registry import Copy, fetch, load, register, remembering, status
 
 __all__ = [
     "Copy",
@@ -22,6 +22,7 @@ __all__ = [
     "gaussian",
     "load",
     "register",
+    "remembering",
     "status",
     "without_download",
 ]

@@ -41,6 +41,7 @@ def _folders(name: str) -> Iterator[tuple[str, Path]]:
 
 def _fetch(name: str) -> Path:
     """Download and unpack the 170 MB (their licence is unclear: for your own use) into the folder NAME."""
+    files.allow_download(name)
     from torchvision.datasets.utils import extract_archive
 
     reader, folder = _reader(name), files.download_folder() / name

@@ -58,6 +58,12 @@ def made(folder: Path) -> Path:
     return folder
 
 
+def allow_download(dataset: str) -> None:
+    """Raises NotAvailable where IGBREPRO_DOWNLOAD=off; called first of all that a download takes."""
+    if os.environ.get(SWITCH, "on").strip().lower() == "off":
+        raise NotAvailable(f"{dataset}: no copy is here, and {SWITCH}=off forbids a download.")
+
+
 @contextmanager
 def without_download() -> Iterator[None]:
     """Within, in this process and those it starts, nothing is downloaded."""
@@ -72,12 +78,7 @@ def without_download() -> Iterator[None]:
 
 
 def download(dataset: str, urls: list[str], folder: Path, md5: str) -> None:
-    """One file from the first address that answers; a net that is down is a clear error within seconds.
-
-    Raises NotAvailable where none does, or IGBREPRO_DOWNLOAD=off.
-    """
-    if os.environ.get(SWITCH, "on").strip().lower() == "off":
-        raise NotAvailable(f"{dataset}: no copy is here, and {SWITCH}=off forbids a download.")
+    """One file from the first address that answers; a net that is down is a clear error within seconds."""
     from torchvision.datasets.utils import download_url
 
     before = socket.getdefaulttimeout()

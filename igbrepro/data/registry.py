@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -65,6 +65,32 @@ def _home(loader: Callable[..., Dataset]) -> str:
     return getattr(getattr(loader, "func", loader), "__module__", "")
 
 
+_remembered: dict[str, Dataset] | None = None
+
+
+@contextlib.contextmanager
+def remembering() -> Iterator[None]:
+    """Within, a dataset is loaded once, whoever asks for it."""
+    global _remembered
+    before, _remembered = _remembered, {} if _remembered is None else _remembered
+    try:
+        yield
+    finally:
+        _remembered = before
+
+
+def _loaded(name: str) -> Dataset:
+    """By its source, or remembered."""
+    if _remembered is not None and name in _remembered:
+        return _remembered[name]
+    kind, _, setting = name.partition(":")
+    source = _sources[kind]
+    found = source.loader() if source.setting is None else source.loader(setting)
+    if _remembered is not None:
+        _remembered[name] = found
+    return found
+
+
 def load(name: str, *, fallback: bool = False) -> Dataset:
     """The dataset of that name.
 
@@ -74,7 +100,7 @@ def load(name: str, *, fallback: bool = False) -> Dataset:
         it that is shipped, marked as such.
     Raises ParameterError for an unknown name, DataMissing for absent or damaged files (damage never falls back).
     """
-    kind, colon, setting = str(name).partition(":")
+    kind, colon, _ = str(name).partition(":")
     source = _sources.get(kind)
     if source is None or (colon and source.setting is None):
         names = [f"{known}:{s.setting}" if s.setting else known for known, s in _sources.items()]
@@ -82,7 +108,7 @@ def load(name: str, *, fallback: bool = False) -> Dataset:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ParameterError(f"name={name!r}: no such dataset; known are {', '.join(names)}.{hint}")
     try:
-        return source.loader() if source.setting is None else source.loader(setting)
+        return _loaded(str(name))
     except NotAvailable as missing:
         if not fallback:
             raise
@@ -101,8 +127,8 @@ def _stand_in(name: str) -> Dataset:
     for other in others:
         if other != name:
             with contextlib.suppress(NotAvailable):
-                return _sources[other].loader()
-    return _sources[shipped].loader()
+                return _loaded(other)
+    return _loaded(shipped)
 
 
 def fetch(name: str) -> str:

@@ -251,10 +251,13 @@ def load_expected(name: str, root: Path | str = NOTEBOOKS) -> dict[str, Outcome]
     return out
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+
+
 def _yaml(path: Path) -> dict[str, Any]:
     where = f"{path.parent.name}/{path.name}"
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER) or {}
     except yaml.YAMLError as error:
         raise ParameterError(f"{where}: not readable as YAML ({error}).") from error
     if not isinstance(raw, dict):

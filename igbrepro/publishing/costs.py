@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from igbrepro.data import remembering
 from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, load_preset
 from igbrepro.publishing.sweeps import has_experiment, plan_chapter
 from igbrepro.runs import Pace, Store, work
@@ -38,23 +39,18 @@ def costs(presets: Sequence[str], store: Store, root: Path | str = NOTEBOOKS) ->
     """By chapter and preset; runs take as long as stored ones of their kind took."""
     entries = {preset: load_preset(preset, root) for preset in presets}
     pace = Pace(store.all(numbers=False))
-    found: dict[str, dict[str, Cost]] = {}
-    for name in chapter_names(root):
-        found[name] = {}
-        for preset in presets:
-            minutes = entries[preset][name].minutes
-            if not has_experiment(name, root):
-                found[name][preset] = Cost(minutes)
-                continue
-            plans = plan_chapter(name, preset, store, root=root).plans.values()
-            runs = [run for plan in plans for run in plan.sweep.runs]
-            training = sum(map(pace.seconds, runs)) / 60
-            gpu = sum(map(work, runs)) / GPU_RATE / 3600
-            found[name][preset] = Cost(
-                minutes,
-                len(runs),
-                sum(key in store.shipped for plan in plans for key in plan.stored.values()),
-                training,
-                gpu,
-            )
-    return found
+    with remembering():
+        return {
+            name: {preset: _cost(name, preset, entries[preset][name].minutes, store, pace, root) for preset in presets}
+            for name in chapter_names(root)
+        }
+
+
+def _cost(name: str, preset: str, minutes: float, store: Store, pace: Pace, root: Path | str) -> Cost:
+    if not has_experiment(name, root):
+        return Cost(minutes)
+    plans = plan_chapter(name, preset, store, root=root).plans.values()
+    runs = [run for plan in plans for run in plan.sweep.runs]
+    shipped = sum(key in store.shipped for plan in plans for key in plan.stored.values())
+    gpu = sum(map(work, runs)) / GPU_RATE / 3600
+    return Cost(minutes, len(runs), shipped, sum(map(pace.seconds, runs)) / 60, gpu)

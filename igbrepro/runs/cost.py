@@ -91,9 +91,8 @@ class Pace:
 
     def __init__(self, stored: Iterable[StoredRun] = ()) -> None:
         self._taken: dict[str, list[float]] = {}
-        self._known: dict[
-            tuple[str, str], list[tuple[float, float]]
-        ] = {}  # work and seconds, by kind of run and network
+        # Work and seconds, by kind of run and network.
+        self._known: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for run in stored:
             if run.diverged_at is None and run.seconds > 0 and run.provenance.get("device", "cpu") == "cpu":
                 self._taken.setdefault(_alike(run.task), []).append(run.seconds)

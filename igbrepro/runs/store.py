@@ -11,10 +11,10 @@ import json
 import os
 import secrets
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ _NUMBERS = [
     ("value", pa.float64()),
 ]
 SCHEMA = pa.schema(_SAID + _NUMBERS, metadata={"igbrepro.format": str(FORMAT)})
+_NOTHING = SCHEMA.empty_table().select([name for name, _ in _NUMBERS]).to_pandas().astype({"class": "Int64"})
 _DAMAGE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
@@ -131,17 +132,30 @@ class StoredRun:
     @classmethod
     def of_table(cls, table: pa.Table, where: Path) -> StoredRun:
         """What `table` gave; raises one of _DAMAGE for anything else."""
-        said = {name: table[name][0].as_py() for name, _ in _SAID}
+        frame = table.select([name for name, _ in _NUMBERS]).to_pandas()
+        frame["class"] = frame["class"].astype("Int64")
+        frame["step"] = frame["step"].astype("int64")
+        return cls._of({name: table[name][0].as_py() for name, _ in _SAID}, frame, where)
+
+    @classmethod
+    def described(cls, group: pq.RowGroupMetaData, where: Path) -> StoredRun:
+        """The run of a row group without its numbers, from the end of the file alone; raises one of _DAMAGE."""
+        said = {}
+        for place, (name, _) in enumerate(_SAID):
+            column = group.column(place)
+            if column.path_in_schema != name:
+                raise ValueError(f"column {place} is {column.path_in_schema}, not {name}")
+            facts = column.statistics
+            said[name] = None if facts is None or not facts.has_min_max else facts.min
+        return cls._of(said, _NOTHING, where)
+
+    @classmethod
+    def _of(cls, said: Mapping[str, Any], frame: pd.DataFrame, where: Path) -> StoredRun:
         parts = {name: json.loads(said[name]) for name in ("network", "start", "settings")}
         kind = "measured" if "function" in parts["settings"] else "training"
         task = {"kind": kind, "protocol": said["protocol"], "seed": said["seed"]} | parts
         if checksum(task) != said["task_key"]:
             raise ValueError(f"the description of {said['key']} does not have its checksum")
-        if len(table.column_names) == len(_SAID):  # read without its numbers
-            table = SCHEMA.empty_table()
-        frame = table.select([name for name, _ in _NUMBERS]).to_pandas()
-        frame["class"] = frame["class"].astype("Int64")
-        frame["step"] = frame["step"].astype("int64")
         data = DataFacts.from_dict(json.loads(said["data"]))
         ends = said["seconds"], said["steps"], said["diverged_at"]
         return cls(said["key"], said["name"], task, data, json.loads(said["provenance"]), *ends, frame, where)
@@ -234,7 +248,7 @@ class Store:
             for place in places.values():
                 by_file.setdefault(place.path, []).append(place.group)
             for path, groups in by_file.items():
-                yield from _read(path, groups, ours=ours, numbers=numbers)
+                yield from (_read if numbers else _described)(path, groups, ours=ours)
 
     def write(self, run: StoredRun) -> Path:
         """Keep a run; its file is whole or not there, whatever happens meanwhile and whoever else writes it.
@@ -308,16 +322,34 @@ def _check_format(file: pq.ParquetFile) -> None:
         raise UnknownFormat(f"it is of format {said}, {known}") if said.isdigit() else ValueError(f"no format; {known}")
 
 
-def _read(path: Path, groups: Iterable[int], *, ours: bool, numbers: bool = True) -> Iterator[StoredRun]:
+def _read(path: Path, groups: Iterable[int], *, ours: bool) -> Iterator[StoredRun]:
     """The runs in these row groups; those from the first damaged one on are left out."""
-    columns = None if numbers else [name for name, _ in _SAID]
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _check_format(file)
             for group in groups:
-                yield StoredRun.of_table(file.read_row_group(group, columns), path)
+                yield StoredRun.of_table(file.read_row_group(group), path)
     except _DAMAGE as error:
         _damaged(path, error, ours)
+
+
+def _described(path: Path, groups: Iterable[int], *, ours: bool) -> Iterator[StoredRun]:
+    """The same without their numbers; the end of a file is read once."""
+    try:
+        facts = path.stat()
+        known = _of_file(path, facts.st_mtime_ns, facts.st_size)
+    except _DAMAGE as error:
+        _damaged(path, error, ours)
+        return
+    yield from (known[group] for group in groups)
+
+
+@lru_cache(maxsize=10_000)
+def _of_file(path: Path, mtime_ns: int, size: int) -> tuple[StoredRun, ...]:
+    """All runs of a file, which is another file when it has another time or size."""
+    with pq.ParquetFile(path) as file:
+        _check_format(file)
+        return tuple(StoredRun.described(file.metadata.row_group(k), path) for k in range(file.metadata.num_row_groups))
 
 
 def _damaged(path: Path, error: Exception, ours: bool) -> None:

@@ -222,6 +222,15 @@ def test_loading_downloads_once(mirror, small):
     assert {file.name for file in (small / "fashion-mnist").iterdir()} == {f"{n}.gz" for n in fashion_mnist.IDX_FILES}
 
 
+def test_within_remembering_a_dataset_is_loaded_once_and_stand_ins_too(bare):
+    with data.remembering():
+        with pytest.warns(UserWarning, match="THESE ARE NOT THE DATA"):
+            first, second = (data.load(name, fallback=True) for name in ("fashion-mnist", "cifar10"))
+        assert first.train_images is second.train_images is data.load("fashion-mnist-subset").train_images
+        assert first.fallback and not data.load("fashion-mnist-subset").fallback
+    assert data.load("fashion-mnist-subset").train_images is not first.train_images
+
+
 @pytest.mark.parametrize("how", ["environment", "context"])
 def test_nothing_is_downloaded_where_that_is_forbidden(mirror, small, monkeypatch, how):
     if how == "environment":
