@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
-from toys import CLAIMS, JUDGED, snakemake, write_chapter
+from toys import CLAIMS, JUDGED, making_smoke_book, snakemake, write_chapter
 
 # The folders whose tests take longest.
 LONGEST = ("cluster", "book", "publishing", "chapters", "cli", "runs")
@@ -40,15 +39,11 @@ def smoke_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site built from the smoke preset by the real workflow, or the site at IGBREPRO_BOOK_HTML."""
     if given := os.environ.get("IGBREPRO_BOOK_HTML"):
         return Path(given).resolve()
-    # One for all processes of pytest-xdist, whose own folders lie in this one.
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    out = base / "smoke" / "book"
-    with FileLock(base / "smoke.lock"):
+    with making_smoke_book(tmp_path_factory) as out:
         if not (out / "html" / "index.html").exists():
             run = snakemake("html", preset="smoke", out=out)
             assert run.returncode == 0, f"the smoke book does not build:\n{run.stdout[-6000:]}"
-    return out / "html"
+        return out / "html"
 
 
 # The last flag keeps Chromium from reaching any other server; what a page asks for there is recorded all the same.

@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ("smoke", "laptop", "study", "paper")
@@ -125,3 +129,12 @@ def write_trained(root: Path, experiment: str = EXPERIMENT) -> Path:
     folder = write_chapter(root, "ch03_trained", parameters, "print(seeds)", smoke={"steps": 3})
     (folder / "experiment.py").write_text(experiment)
     return folder
+
+
+@contextmanager
+def making_smoke_book(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the smoke book, which is one for all processes of pytest-xdist; within, nobody else makes it."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # the folders of processes lie in it
+    with FileLock(base / "smoke.lock"):
+        yield base / "smoke" / "book"

@@ -14,7 +14,7 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from toys import CLAIMS, JUDGED, ROOT, write_chapter, write_notebook, write_sizes
+from toys import CLAIMS, JUDGED, ROOT, making_smoke_book, write_chapter, write_notebook, write_sizes
 
 from igbrepro.claims import Outcome, Record
 from igbrepro.publishing import has_experiment, load_claims, load_preset, notebook_path
@@ -66,6 +66,22 @@ def test_every_notebook_of_the_paper_asks_for_what_its_sizes_say(no_slurm, tmp_p
         call = calls[name.removeprefix("ch")]
         assert f"-t {3 * entry.minutes + 10} --mem {1000 * entry.memory_gb:.0f} " in call, call
         assert ("--gpus=1" in call) is bool(entry.gpu) and "--cpus-per-task=1" in call, call
+
+
+@pytest.mark.cluster
+def test_the_smoke_book_goes_through_slurm(cluster, tmp_path_factory):
+    """The one that all other tests look at, if none of them came first."""
+    with making_smoke_book(tmp_path_factory) as out:
+        if (out / "html" / "index.html").exists():
+            out = tmp_path_factory.mktemp("slurm") / "book"
+        command = as_told(PROFILE, *OPTIONS, preset="smoke", out=out)
+        done = subprocess.run([*cluster.enter, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:] + cluster.log()[-2000:]
+    jobs = [job for job in jobs_of(cluster).values() if job["WorkDir"] == str(ROOT)]
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    notebooks = {job["Comment"].partition("wildcards_")[2] for job in jobs if "notebook" in job["Comment"]}
+    assert notebooks == {name.removeprefix("ch") for name in load_preset("smoke")}
+    assert len(list(out.glob("executed/*/*.record.json"))) == len(notebooks)
 
 
 REAL = "ch06_learning"
@@ -125,7 +141,7 @@ def story(cluster, tmp_path_factory) -> Story:
     folder = tmp_path_factory.mktemp("cluster")
     small_book(folder)
     story = Story(folder / "out", [], [], [], [])
-    config = {"preset": "smoke", "notebooks": folder / "notebooks", "out": story.out}
+    config = {"preset": "smoke", "notebooks": folder / "notebooks", "out": story.out, "least": 0}
     command = as_told(PROFILE, *OPTIONS, "--directory", str(folder), **config)
     known: set[str] = set()
     for attempt in range(2):
