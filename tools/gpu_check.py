@@ -96,10 +96,12 @@ def wanted(chapters: list[str], preset: str, store: Store) -> Iterator[tuple[str
 def produce(chapters: list[str], preset: str, store: Store, device: str, seconds: float) -> int:
     """Train missing runs until the time is up; returns how many were stored."""
     done, deadline = 0, time.monotonic() + seconds
-    timer = threading.Timer(max(seconds, 0.0), os.kill, (os.getpid(), signal.SIGINT))
+    if seconds <= 0:
+        return done
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
     timer.daemon = True
-    timer.start()
     try:
+        timer.start()
         for title, runs, data, facts in wanted(chapters, preset, store):
             # Seeds in turn, so that what is done compares all starts; those of one seed train side by side.
             for seed, group in itertools.groupby(runs, key=lambda run: ("tanh" not in run.name, run.seed)):
