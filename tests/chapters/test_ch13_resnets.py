@@ -11,6 +11,9 @@ from scipy.stats import norm
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import ResNetSpec, build
+from igbrepro.publishing import resolve_parameters
+from igbrepro.runs import DataFacts, Parameters
+from notebooks.ch13_resnets import experiment
 from notebooks.ch13_resnets.lab import adam_losses, block_gamma, gradient_size, normalised_weights, rescale_
 
 SPEC = ResNetSpec("relu", stages=(1, 1), width=4, n_classes=3, input_shape=(3, 8, 8))
@@ -78,3 +81,56 @@ def test_refuses_models_without_norms():
         normalised_weights(build(bare, InitSpec(2.0)))
     with pytest.raises(ParameterError, match="stages"):
         block_gamma(())
+
+
+def parameters(**changes):
+    _, values = resolve_parameters("ch13_resnets", "smoke", {"dataset": "fashion-mnist-subset"} | changes)
+    return Parameters(values)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return experiment.dataset(parameters())
+
+
+def test_all_sweeps_have_the_same_networks(data):
+    p, facts = parameters(), DataFacts.of(data)
+    untrained, training = experiment.untrained(p, facts), experiment.training(p, facts)
+    names = ["norm 0.5", "norm 2", "norm default", "plain 0.5", "plain 2", "plain default", "scaled 2"]
+    assert untrained.networks == training.networks and list(training.networks) == names
+    assert training.settings.batch_statistics and training.networks["scaled 2"][0].scale == 2**-0.5
+    assert experiment.twins(p, facts).networks == {"norm 2": training.networks["norm 2"]}
+    for changes, why in (
+        ({"norm_sigma_w2": [2.0]}, "two values or more"),
+        ({"plain_sigma_w2": [1.0, 3.0]}, "a value in common"),
+    ):
+        with pytest.raises(ParameterError, match=why):
+            experiment.networks(parameters(**changes), facts)
+
+
+def test_the_twins_of_the_chapter(data):
+    (run,) = experiment.twins(parameters(), DataFacts.of(data)).runs
+    found = {
+        key: rows["value"].to_numpy() for key, rows in run.settings.numbers(run, data).groupby(["metric", "split"])
+    }
+    logits, losses = found["logits", "original"], found["loss", "original"]
+    assert len(losses) == 3 and len(logits) == 2 * 10 * 10
+    np.testing.assert_allclose(found["logits", "twin"], logits, atol=1e-9 * abs(logits).max())
+    assert found["gradient", "original"] / found["gradient", "twin"] == pytest.approx(3, rel=1e-8)
+    np.testing.assert_allclose(found["loss", "rate scaled too"], losses, rtol=1e-7)
+    assert abs(found["loss", "rate kept"] - losses).max() > 1e-3
+
+
+def test_untrained_networks_with_norm_guess_alike_at_every_sigma_w2(data):
+    p, facts = parameters(n_networks=5, n_tables=3), DataFacts.of(data)
+    found = {
+        run.name: run.settings.numbers(run, data).set_index(["metric", "step"])["value"]
+        for run in experiment.untrained(p, facts).runs
+        if run.name in ("norm 0.5", "norm 2", "plain 2")
+    }
+    small, large, plain = (found[name] for name in ("norm 0.5", "norm 2", "plain 2"))
+    assert list(small["max_class_fraction"]) == list(large["max_class_fraction"]) and len(small["q"]) == 4
+    np.testing.assert_allclose(small["gamma"], large["gamma"], rtol=1e-3)
+    assert plain["q", 2] != pytest.approx(large["q", 2], rel=0.1)
+    medians = large["gamma"] / (1 + large["gamma"])
+    assert (abs(large["c"] - medians) < 4 * large["c_error"]).all() and (large["c_error"] > 0).all()
