@@ -151,7 +151,6 @@ class Results:
         of = (
             f" of {' or '.join(map(str, steps))} steps; {diverged} of them diverged" if steps else ", measured as above"
         )
-        told = f"{len(self.sources)} runs{of}. "
         parts = []
         if n["evidence"]:
             shipped = [self.runs[key] for key, source in self.sources.items() if source == "evidence"]
@@ -163,7 +162,9 @@ class Results:
             parts.append(f"{n['store']} kept from an earlier call on this machine")
         if n["here"]:
             parts.append(f"{n['here']} computed here and now")
-        return told + "Of these, " + ", ".join(parts) + "."
+        if len(self.sources) == 1:
+            return f"One run{of}: {parts[0].removeprefix('1 ')}."
+        return f"{len(self.sources)} runs{of}. Of these, {', '.join(parts)}."
 
 
 def obtain(

@@ -88,6 +88,14 @@ def test_what_was_measured_is_read_and_another_argument_measured_anew(stored, ca
     assert calls == ["calm", "relu", "calm", "calm", "relu"]
 
 
+def test_where_one_run_comes_from(stored):
+    def alone(p, facts):
+        return Sweep({"calm": NETWORKS["calm"]}, Measured(sizes), [7])
+
+    (found,) = obtain_all([alone], VALUES, DATASET, store=stored)
+    assert found.told == "One run, measured as above: computed here and now."
+
+
 @pytest.mark.parametrize(
     "change", [{"version": 2}, {"arguments": {"n_networks": 4}}, {"trains": True}, {"function": untrained}]
 )
