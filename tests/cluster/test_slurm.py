@@ -14,10 +14,10 @@ import nbformat
 import psutil
 import pytest
 import yaml
-from toys import CLAIMS, JUDGED, ROOT, making_smoke_book, write_chapter, write_notebook, write_sizes
+from toys import CLAIMS, JUDGED, ROOT, making_smoke_book, write_chapter, write_notebook, write_sizes, write_trained
 
 from igbrepro.claims import Outcome, Record
-from igbrepro.publishing import has_experiment, load_claims, load_preset, notebook_path
+from igbrepro.publishing import has_experiment, load_preset
 
 PROFILE = "snakemake --profile profiles/slurm --config preset=paper"
 PLAIN = "snakemake --executor slurm --jobs 20 --config preset=paper"
@@ -84,8 +84,7 @@ def test_the_smoke_book_goes_through_slurm(cluster, tmp_path_factory):
     assert len(list(out.glob("executed/*/*.record.json"))) == len(notebooks)
 
 
-REAL = "ch06_learning"
-TOYS = ["ch01_good", "ch03_breaks", "ch04_killed"]
+TOYS = ["ch01_good", "ch02_breaks", "ch03_trained", "ch04_killed"]
 SLEEPS_ONCE = """import pathlib, time
 started = pathlib.Path(folder) / "started"
 if not started.exists():
@@ -94,10 +93,10 @@ if not started.exists():
 
 
 def small_book(folder: Path) -> None:
-    """The sources of a book of four chapters: a real one, one that is judged, one that raises, one that sleeps once."""
+    """The sources of a book of four chapters: one is judged, one raises, one declares runs, one sleeps once."""
     shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("*.md", "*.diff", "__pycache__"))
     shutil.copy(ROOT / "book" / "references.md", folder / "book")
-    for page in ("intro", "reproduce"):
+    for page in ("intro", "reproduce", "evidence"):
         (folder / "book" / f"{page}.md").write_text(f"# {page}\n")
     root = folder / "notebooks"
     good = write_chapter(
@@ -105,13 +104,12 @@ def small_book(folder: Path) -> None:
     )
     write_sizes(good, {"minutes": 7, "memory_gb": 1.5, "gpu": 1})
     (good / "claims.py").write_text(CLAIMS)
-    write_chapter(root, "ch03_breaks", "seed = 3", "raise RuntimeError('planted')")
+    write_chapter(root, "ch02_breaks", "seed = 3", "raise RuntimeError('planted')")
+    write_trained(root)
     write_chapter(root, "ch04_killed", f"seed = 4\nfolder = {str(folder)!r}", SLEEPS_ONCE)
-    shutil.copytree(ROOT / "notebooks" / REAL, root / REAL, ignore=shutil.ignore_patterns("__pycache__"))
-    real = notebook_path(REAL, root)
-    real.write_text(re.sub(r"\{doc\}(`[^`<]*)<[^>]*>`", r"\1`", real.read_text()))  # the other chapters are not here
-    names = ["book/reproduce", "book/references", *(f"book/generated/{page}" for page in ("claims", "figures", "runs"))]
-    names += [f"notebooks/{name}/{name[5:]}" for name in [*TOYS, REAL]]
+    pages = ("claims", "costs", "figures", "runs")
+    names = [f"book/{page}" for page in ("reproduce", "evidence", "references", *(f"generated/{one}" for one in pages))]
+    names += [f"notebooks/{name}/{name[5:]}" for name in TOYS]
     toc = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": name} for name in names]}
     (folder / "book" / "_toc.yml").write_text(yaml.safe_dump(toc))
 
@@ -143,7 +141,7 @@ def story(cluster, tmp_path_factory) -> Story:
     story = Story(folder / "out", [], [], [], [])
     config = {"preset": "smoke", "notebooks": folder / "notebooks", "out": story.out, "least": 0}
     command = as_told(PROFILE, *OPTIONS, "--directory", str(folder), **config)
-    known: set[str] = set()
+    known = set(jobs_of(cluster))
     for attempt in range(2):
         process = subprocess.Popen(
             [*cluster.enter, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -162,16 +160,16 @@ def story(cluster, tmp_path_factory) -> Story:
         story.jobs.append({job["Comment"].removeprefix("rule_"): job for job in jobs.values()})
         records = story.out.glob("executed/*/*.record.json")
         story.records.append({path.parent.name: path.stat().st_mtime_ns for path in records})
-        write_notebook(folder / "notebooks/ch03_breaks/breaks.ipynb", "seed = 3", "print('mended')")
+        write_notebook(folder / "notebooks/ch02_breaks/breaks.ipynb", "seed = 3", "print('mended')")
     return story
 
 
 @pytest.mark.cluster
 def test_a_job_that_fails_is_named_and_spares_the_others(story):
     assert story.codes[0] != 0
-    assert "\nnotebook ch03_breaks FAILED: RuntimeError: planted\n" in story.said[0], story.said[0]
+    assert "\nnotebook ch02_breaks FAILED: RuntimeError: planted\n" in story.said[0], story.said[0]
     assert "notebook ch01_good" not in story.said[0]
-    assert set(story.records[0]) == {"ch01_good", REAL}
+    assert set(story.records[0]) == {"ch01_good", "ch03_trained"}
 
 
 @pytest.mark.cluster
@@ -183,7 +181,7 @@ def test_a_job_killed_in_the_middle_is_named(story):
 @pytest.mark.cluster
 def test_the_same_command_resumes_and_repeats_nothing(story):
     assert story.codes[1] == 0, story.said[1]
-    again = {"notebook_wildcards_03_breaks", "notebook_wildcards_04_killed"}
+    again = {"notebook_wildcards_02_breaks", "notebook_wildcards_04_killed"}
     assert set(story.jobs[1]) == {*again, "pages", "html"}
     assert {name: story.records[1][name] for name in story.records[0]} == story.records[0]
     assert {job["JobState"] for job in story.jobs[1].values()} == {"COMPLETED"}
@@ -191,16 +189,12 @@ def test_the_same_command_resumes_and_repeats_nothing(story):
 
 @pytest.mark.cluster
 def test_the_book_is_there_with_its_records(story):
-    assert set(story.records[1]) == {*TOYS, REAL}
+    assert set(story.records[1]) == set(TOYS)
     (verdict,) = Record.read(story.out / "executed/ch01_good/good.record.json").verdicts
     assert verdict.outcome is Outcome.REPRODUCED
-    claims = load_claims(REAL)
-    assert [
-        one.claim_id for one in Record.read(story.out / f"executed/{REAL}/{REAL[5:]}.record.json").verdicts
-    ] == list(claims)
     assert "A width is small." in (story.out / "html/book/generated/claims.html").read_text()
     assert (story.out / "html/index.html").is_file()
-    assert all((story.out / f"html/notebooks/{name}/{name[5:]}.html").is_file() for name in [*TOYS, REAL])
+    assert all((story.out / f"html/notebooks/{name}/{name[5:]}.html").is_file() for name in TOYS)
 
 
 @pytest.mark.cluster
@@ -210,12 +204,12 @@ def test_slurm_holds_each_job_to_its_sizes(story):
         for jobs in story.jobs
         for name, job in jobs.items()
     }
-    usual = {"03_breaks": "00:11:00", "04_killed": "00:11:00", REAL.removeprefix("ch"): "00:11:00"}
-    expected = {f"notebook_wildcards_{name}": (limit, "4000M", "1", "") for name, limit in usual.items()}
+    usual = ("00:11:00", "4000M", "1", "")
+    expected = {f"notebook_wildcards_{name[2:]}": usual for name in TOYS[1:]}
     expected |= {name: (limit, "4000M", "1", "") for name, limit in (("pages", "00:13:00"), ("html", "00:25:00"))}
     expected["notebook_wildcards_01_good"] = ("00:31:00", "1500M", "1", "gres:gpu:1")
-    training = {name for name in asked if name.startswith(f"training_wildcards_{REAL.removeprefix('ch')}_")}
-    assert training and asked == {**expected, **dict.fromkeys(training, ("00:11:00", "4000M", "1", ""))}
+    (training,) = (name for name in asked if name.startswith("training_wildcards_03_trained_"))
+    assert asked == {**expected, training: usual}
     page = nbformat.read(story.out / "executed/ch01_good/good.ipynb", as_version=4)
     (seen,) = [out.data["text/plain"] for out in page.cells[-2].outputs]
     assert seen == "'0'"
