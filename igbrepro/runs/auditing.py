@@ -276,7 +276,7 @@ def compare_measured(
     table = pd.concat({"shipped": theirs, "here": ours}, axis=1)
     size = pd.Series(table["shipped"].abs())
     typical = pd.Series(size.groupby(level="metric").transform("median"))
-    table["allowed"] = MEASURED * size.clip(lower=typical).clip(lower=1e-12)
+    table["allowed"] = MEASURED * size.clip(lower=typical).clip(lower=np.finfo(float).tiny)
     if trains and others:
         seeds = pd.concat(others, axis=1).reindex(table.index)
         spreads = [seeds.assign(own=table[one]).std(axis=1, ddof=1) for one in ("shipped", "here")]

@@ -26,6 +26,7 @@ from igbrepro.runs import (
     work,
     write_runs,
 )
+from igbrepro.runs.auditing import MEASURED, compare_measured
 from igbrepro.training import Conduct
 
 CALLS = []
@@ -146,6 +147,13 @@ def test_a_measurement_comes_out_again_and_a_changed_one_does_not(evidence, tmp_
     write_runs(tmp_path / "results" / "x.parquet", [*runs[:-1], replace(runs[-1], frame=frame)])
     found = audit(both(Store(None, (tmp_path / "results",)))[0], 2)
     assert not found.agrees and list(found.table[found.table["gap"] > 1]["metric"]) == ["q"]
+
+
+def test_a_small_number_is_compared_by_its_own_size(evidence):
+    stored = next(run for run in evidence.all() if run.task["kind"] == "measured")
+    tiny = replace(stored, frame=stored.frame.assign(value=stored.frame["value"] * 1e-20))
+    rows = compare_measured(tiny, tiny.frame.assign(value=tiny.frame["value"] * 1.01), [tiny], trains=False)
+    assert all(row[6] == pytest.approx(0.01 / MEASURED) for row in rows if row[3] == "q")
 
 
 def test_one_that_is_too_long_is_not_measured_again(evidence):
