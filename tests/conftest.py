@@ -15,8 +15,11 @@ LONGEST = ("cluster", "book", "publishing", "chapters", "cli", "runs")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, so that no core waits for them at the end where tests run side by side."""
-    folders = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
-    items.sort(key=lambda item: LONGEST.index(folders[item]) if folders[item] in LONGEST else len(LONGEST))
+
+    def rank(item: pytest.Item) -> int:
+        return next((k for k, name in enumerate(LONGEST) if Path(__file__).with_name(name) in item.path.parents), 99)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

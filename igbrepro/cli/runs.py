@@ -124,6 +124,12 @@ def _audited(run: StoredRun, store: Store, brief: bool, root: Path) -> Audit:
     from igbrepro.publishing import measuring
     from igbrepro.runs import DataFacts, Run, audit_run
 
+    base, comma, _ = run.data.name.partition(",")
+    if comma:
+        raise ParameterError(
+            f"data={run.data.name!r}: a part of {base} that its chapter takes, and whose page audits it: "
+            "igbrepro run CHAPTER --preset study."
+        )
     dataset = load(run.data.name).scaled(run.data.scaling)
     if DataFacts.of(dataset).identity != run.data.identity:
         raise ParameterError(

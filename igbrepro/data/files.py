@@ -61,7 +61,10 @@ def made(folder: Path) -> Path:
 def allow_download(dataset: str) -> None:
     """Raises NotAvailable where IGBREPRO_DOWNLOAD=off; called first of all that a download takes."""
     if os.environ.get(SWITCH, "on").strip().lower() == "off":
-        raise NotAvailable(f"{dataset}: no copy is here, and {SWITCH}=off forbids a download.")
+        raise NotAvailable(
+            f"{dataset}: no copy in IGBREPRO_DATA, the cache or the system's share folders, and nothing is downloaded "
+            f"here ({SWITCH}=off); with a net connection: igbrepro data fetch {dataset}."
+        )
 
 
 @contextmanager
@@ -72,7 +75,7 @@ def without_download() -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.pop(SWITCH)
+        os.environ.pop(SWITCH, None)
         if before is not None:
             os.environ[SWITCH] = before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from igbrepro.data.dataset import Dataset
-from igbrepro.data.files import NotAvailable
+from igbrepro.data.files import SWITCH, NotAvailable
 from igbrepro.errors import ParameterError
 
 STAND_INS = ("fashion-mnist", "fashion-mnist-subset")  # in this order; the last one is shipped
@@ -65,12 +66,12 @@ def _home(loader: Callable[..., Dataset]) -> str:
     return getattr(getattr(loader, "func", loader), "__module__", "")
 
 
-_remembered: dict[str, Dataset] | None = None
+_remembered: dict[tuple[str, str | None], Dataset | NotAvailable] | None = None
 
 
 @contextlib.contextmanager
 def remembering() -> Iterator[None]:
-    """Within, a dataset is loaded once, whoever asks for it."""
+    """Within, a dataset is loaded, or found missing, once, whoever asks for it."""
     global _remembered
     before, _remembered = _remembered, {} if _remembered is None else _remembered
     try:
@@ -81,13 +82,17 @@ def remembering() -> Iterator[None]:
 
 def _loaded(name: str) -> Dataset:
     """By its source, or remembered."""
-    if _remembered is not None and name in _remembered:
-        return _remembered[name]
-    kind, _, setting = name.partition(":")
-    source = _sources[kind]
-    found = source.loader() if source.setting is None else source.loader(setting)
-    if _remembered is not None:
-        _remembered[name] = found
+    known, key = {} if _remembered is None else _remembered, (name, os.environ.get(SWITCH))
+    if key not in known:
+        kind, _, setting = name.partition(":")
+        source = _sources[kind]
+        try:
+            known[key] = source.loader() if source.setting is None else source.loader(setting)
+        except NotAvailable as missing:
+            known[key] = missing
+    found = known[key]
+    if isinstance(found, NotAvailable):
+        raise found
     return found
 
 

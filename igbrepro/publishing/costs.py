@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from igbrepro.data import remembering
+from igbrepro.data import remembering, without_download
 from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, load_preset
 from igbrepro.publishing.sweeps import has_experiment, plan_chapter
-from igbrepro.runs import Pace, Store, work
-
-GPU_RATE = 5e12
-"""Multiply-adds a second that we count a GPU with: what a data-centre one gives small networks in batches."""
+from igbrepro.runs import GPU_RATE, Pace, Store, work
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ def costs(presets: Sequence[str], store: Store, root: Path | str = NOTEBOOKS) ->
     """By chapter and preset; runs take as long as stored ones of their kind took."""
     entries = {preset: load_preset(preset, root) for preset in presets}
     pace = Pace(store.all(numbers=False))
-    with remembering():
+    with remembering(), without_download():  # these are of plans, not of data
         return {
             name: {preset: _cost(name, preset, entries[preset][name].minutes, store, pace, root) for preset in presets}
             for name in chapter_names(root)

@@ -107,8 +107,8 @@ def run_notebook(
 def locate(name: str, value: Any) -> Any:
     """The value of a parameter as the kernel needs it, which runs in the chapter's folder: a path made absolute.
 
-    Paths are texts imagefolder:PATH under any name, and all texts under the name `checkpoints` or one that ends in
-    _file or _folder.  Other values, inside lists too, stay as they are.
+    Paths are texts imagefolder:PATH under any name, and all texts under a name that ends in _file or _folder.  Other
+    values, inside lists too, stay as they are.
     """
     if isinstance(value, list | tuple):
         return type(value)(locate(name, one) for one in value)
@@ -117,7 +117,7 @@ def locate(name: str, value: Any) -> Any:
     kind, colon, path = value.partition(":")
     if kind == "imagefolder" and path:
         return kind + colon + str(Path(path).expanduser().absolute())
-    if name == "checkpoints" or name.endswith(("_file", "_folder")):
+    if name.endswith(("_file", "_folder")):
         return str(Path(value).expanduser().absolute())
     return value
 

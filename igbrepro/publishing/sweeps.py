@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.errors import ParameterError
-from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, executed_module, resolve_parameters
+from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, executed_module, load_preset, resolve_parameters
 
 if TYPE_CHECKING:  # the store takes a second to import, which most of this room's work does without
     from igbrepro.data import Dataset
@@ -29,7 +29,9 @@ JOB_RUNS = 16
 
 @dataclass(frozen=True)
 class Job:
-    """Runs of one shape that are computed in one go: what they are called together, and the minutes of one core."""
+    """Runs of one shape that are computed in one go: what they are called together, and the minutes, of one core or,
+    where the preset asks for one, of a GPU.
+    """
 
     key: str
     sweep: str
@@ -130,8 +132,11 @@ def plan_chapter(
 def needs_no_data(
     name: str, preset: str, changes: Mapping[str, Any] | None = None, root: Path | str = NOTEBOOKS
 ) -> bool:
-    """Whether all runs of a chapter are shipped, computed on data that are not on this machine."""
-    if not has_experiment(name, root):
+    """Whether all that a chapter takes from data is shipped, and these are not on this machine.
+
+    Its experiment.py says ALL_STORED = True where its notebook needs data for nothing but its sweeps.
+    """
+    if not has_experiment(name, root) or not getattr(executed_module(name, "experiment", root), "ALL_STORED", False):
         return False
     from igbrepro.runs import default_store
 
@@ -139,12 +144,13 @@ def needs_no_data(
     return bool(store.evidence) and plan_chapter(name, preset, store, changes, root).dataset is None
 
 
-def jobs(sweep: str, plan: Plan, store: Store) -> list[Job]:
+def jobs(sweep: str, plan: Plan, store: Store, *, gpu: bool = False) -> list[Job]:
     """The missing runs of a sweep, those of one network and one plan together, in jobs of JOB_SECONDS or less.
 
-    store: tells how long runs take.  Runs that cannot be stored are left to the notebook.
+    store: tells how long runs take; gpu: on a GPU, as their multiply-adds say.
+    Runs that cannot be stored are left to the notebook.
     """
-    from igbrepro.runs import NotStorable, Pace
+    from igbrepro.runs import GPU_RATE, NotStorable, Pace, work
 
     if not plan.missing:
         return []
@@ -156,7 +162,7 @@ def jobs(sweep: str, plan: Plan, store: Store) -> list[Job]:
             groups.setdefault((run.spec, run.settings), []).append((run, key))
     found = []
     for group in groups.values():
-        seconds = max(pace.seconds(group[0][0]), 1e-3)
+        seconds = max(work(group[0][0]) / GPU_RATE if gpu else pace.seconds(group[0][0]), 1e-3)
         most = max(1, min(JOB_RUNS, int(JOB_SECONDS / seconds)))
         for start in range(0, len(group), most):
             runs, keys = zip(*group[start : start + most], strict=True)
@@ -176,4 +182,5 @@ def chapter_jobs(name: str, preset: str, store: Store, root: Path | str = NOTEBO
 
     shipped = Store(None, store.evidence)
     plans = plan_chapter(name, preset, shipped, root=root).plans
-    return [job for sweep, plan in plans.items() for job in jobs(sweep, plan, shipped)]
+    gpu = bool(load_preset(preset, root)[name].gpu)
+    return [job for sweep, plan in plans.items() for job in jobs(sweep, plan, shipped, gpu=gpu)]

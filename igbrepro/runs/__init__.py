@@ -1,7 +1,7 @@
 """Training runs as data: declared sweeps, a store of what was computed, audits of what was shipped."""
 
 from igbrepro.runs.auditing import Audit, audit, audit_claim, audit_run
-from igbrepro.runs.cost import Pace, in_words, multiply_adds, work
+from igbrepro.runs.cost import GPU_RATE, Pace, in_words, multiply_adds, work
 from igbrepro.runs.declared import (
     PROTOCOL,
     DataFacts,
@@ -31,6 +31,7 @@ __all__ = [
     "Audit",
     "DataFacts",
     "Declaration",
+    "GPU_RATE",
     "Measured",
     "NotStorable",
     "Pace",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _NEAREST = 5
 _RATE = 1e10  # multiply-adds a second of one core, where no run tells better
 _BACKWARD = 3  # an update costs about three times the forward pass
+GPU_RATE = 5e12
+"""Multiply-adds a second that we count a GPU with: what a data-centre one gives small networks in batches."""
+
 _LAYER = 2e5  # multiply-adds that starting one layer's kernels costs as much as
 
 
@@ -75,7 +78,7 @@ def work(run: Run) -> float:
     """The multiply-adds of a whole run, its evaluations included, with something for the number of its layers."""
     settings = run.settings
     if isinstance(settings, Measured):
-        return settings.inputs * multiply_adds(run.spec)
+        return max(settings.inputs * multiply_adds(run.spec), 1.0)
     inputs = _BACKWARD * settings.steps * settings.batch_size
     inputs += len(settings.points) * settings.n_eval * (_BACKWARD + 1 if settings.gradients else 1)
     passes = _BACKWARD * settings.steps + len(settings.points)

@@ -178,6 +178,10 @@ class Measured:
             found = self.function(run, dataset, **self.arguments)
         if missing := {"metric", "value"} - set(found):
             raise ParameterError(f"{self.function.__name__}: gave no column {some(sorted(missing))}.")
+        if found.empty:
+            raise ParameterError(
+                f"{self.function.__name__}: gave no numbers; are its sizes, {self.arguments}, above 0?"
+            )
         usual: dict[str, Any] = {"step": 0, "split": "", "class": pd.NA}
         found = found.assign(**{name: value for name, value in usual.items() if name not in found})
         types = {"step": "int64", "class": "Int64", "value": "float64"}
@@ -245,7 +249,7 @@ class Run:
             raise ParameterError(f"network of kind {kind!r}: not one of {', '.join(_SPECS)}; run its chapter instead.")
         if pool := network.get("pool"):
             known: dict[str, Any] = {one.__name__: one for one in Pool.__subclasses__()}
-            network["pool"] = known[pool.pop("kind")](**pool)
+            network["pool"] = known[pool["kind"]](**{one: value for one, value in pool.items() if one != "kind"})
         spec = _SPECS[kind](**{one: _tuple(value) for one, value in network.items()})
         said = task["settings"]
         if task["kind"] == "training":

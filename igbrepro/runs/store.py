@@ -138,15 +138,23 @@ class StoredRun:
         return cls._of({name: table[name][0].as_py() for name, _ in _SAID}, frame, where)
 
     @classmethod
-    def described(cls, group: pq.RowGroupMetaData, where: Path) -> StoredRun:
-        """The run of a row group without its numbers, from the end of the file alone; raises one of _DAMAGE."""
-        said = {}
+    def described(cls, file: pq.ParquetFile, number: int, where: Path) -> StoredRun:
+        """The run of a row group without its numbers, from the end of the file as far as it says so; raises _DAMAGE."""
+        group, said, missing = file.metadata.row_group(number), {}, []
         for place, (name, _) in enumerate(_SAID):
             column = group.column(place)
             if column.path_in_schema != name:
                 raise ValueError(f"column {place} is {column.path_in_schema}, not {name}")
             facts = column.statistics
-            said[name] = None if facts is None or not facts.has_min_max else facts.min
+            if facts is not None and facts.has_min_max:
+                said[name] = facts.min
+            elif facts is not None and facts.null_count == group.num_rows:
+                said[name] = None
+            else:  # a text too long for statistics
+                missing.append(name)
+        if missing:
+            rows = file.read_row_group(number, missing)
+            said |= {name: rows[name][0].as_py() for name in missing}
         return cls._of(said, _NOTHING, where)
 
     @classmethod
@@ -244,11 +252,11 @@ class Store:
         shipped = self.shipped
         own = {key: place for key, place in self.own.items() if key not in shipped}
         for places, ours in ((shipped, False), (own, True)):
-            by_file: dict[Path, list[int]] = {}
-            for place in places.values():
-                by_file.setdefault(place.path, []).append(place.group)
+            by_file: dict[Path, dict[str, int]] = {}
+            for key, place in places.items():
+                by_file.setdefault(place.path, {})[key] = place.group
             for path, groups in by_file.items():
-                yield from (_read if numbers else _described)(path, groups, ours=ours)
+                yield from _read(path, groups.values(), ours=ours) if numbers else _described(path, groups, ours=ours)
 
     def write(self, run: StoredRun) -> Path:
         """Keep a run; its file is whole or not there, whatever happens meanwhile and whoever else writes it.
@@ -333,23 +341,31 @@ def _read(path: Path, groups: Iterable[int], *, ours: bool) -> Iterator[StoredRu
         _damaged(path, error, ours)
 
 
-def _described(path: Path, groups: Iterable[int], *, ours: bool) -> Iterator[StoredRun]:
-    """The same without their numbers; the end of a file is read once."""
+def _described(path: Path, keys: Iterable[str], *, ours: bool) -> Iterator[StoredRun]:
+    """The runs of these keys without their numbers; those from the first damaged one on are left out."""
     try:
         facts = path.stat()
-        known = _of_file(path, facts.st_mtime_ns, facts.st_size)
-    except _DAMAGE as error:
+        known, error = _of_file(path, facts.st_mtime_ns, facts.st_size)
+    except _DAMAGE as failure:
+        known, error = {}, failure
+    yield from (known[key] for key in keys if key in known)
+    if error is not None:
         _damaged(path, error, ours)
-        return
-    yield from (known[group] for group in groups)
 
 
 @lru_cache(maxsize=10_000)
-def _of_file(path: Path, mtime_ns: int, size: int) -> tuple[StoredRun, ...]:
-    """All runs of a file, which is another file when it has another time or size."""
-    with pq.ParquetFile(path) as file:
+def _of_file(path: Path, mtime_ns: int, size: int) -> tuple[dict[str, StoredRun], Exception | None]:
+    """The runs of a file by key, and what is wrong with the next; it is another file when time or size have changed."""
+    found: dict[str, StoredRun] = {}
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         _check_format(file)
-        return tuple(StoredRun.described(file.metadata.row_group(k), path) for k in range(file.metadata.num_row_groups))
+        for number in range(file.metadata.num_row_groups):
+            try:
+                run = StoredRun.described(file, number, path)
+            except _DAMAGE as error:
+                return found, error
+            found[run.key] = run
+    return found, None
 
 
 def _damaged(path: Path, error: Exception, ours: bool) -> None:

@@ -11,6 +11,8 @@ from igbrepro.networks import CNNSpec, Spec
 from igbrepro.runs import DataFacts, Measured, Parameters, Run, Sweep, starts
 from igbrepro.training import TrainSettings, log_steps
 
+ALL_STORED = True  # the notebook needs the data for nothing but these runs
+
 
 def dataset(p: Parameters) -> Dataset:
     """What is trained on."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 GRADIENT = "independent, gradient"  # a start that is not trained
 
+ALL_STORED = True  # the notebook needs the data for nothing but these runs
+
 
 def dataset(p: Parameters) -> Dataset:
     """What is trained on."""

@@ -14,6 +14,8 @@ from igbrepro.training import TrainSettings, log_steps
 
 TWIN_INPUTS = 2  # of each class, in a batch of the twins
 
+ALL_STORED = True  # the notebook needs the data for nothing but these runs
+
 
 def dataset(p: Parameters) -> Dataset:
     """What is trained on."""

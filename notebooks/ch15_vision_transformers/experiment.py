@@ -14,6 +14,8 @@ from igbrepro.training import TrainSettings, log_steps
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+ALL_STORED = True  # the notebook needs the data for nothing but these runs
+
 
 def dataset(p: Parameters) -> Dataset:
     """What is trained on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from igbrepro.data import Dataset, load
@@ -11,6 +13,8 @@ from igbrepro.runs import DataFacts, Measured, Parameters, Run, Sweep
 # What is rescaled, by kind of network.
 KINDS = {"pre-trained": "weights", "pre-trained, all parameters": "all", "never trained": "weights"}
 TORCHVISION = {"vit_b_16": (12, 768, 12), "vit_l_16": (24, 1024, 16)}  # blocks, width, heads
+
+ALL_STORED = True  # the notebook needs the data for nothing but these runs
 
 
 def dataset(p: Parameters) -> Dataset:
@@ -29,7 +33,8 @@ def network(p: Parameters, data: DataFacts) -> ViTSpec:
 def before(p: Parameters) -> dict[str, object]:
     """What makes the pre-trained weights, besides network and seed."""
     if p.pretrained != "miniature":
-        return {"pretrained": p.pretrained, "weights_file": p.weights_file}
+        # A path is no plain value: runs from a file of one's own are not stored.
+        return {"pretrained": p.pretrained, "weights_file": p.weights_file and Path(p.weights_file)}
     names = ("pretrained", "first_classes", "pretrain_steps", "pretrain_lr", "batch_size", "n_eval")
     return {name: p[name] for name in names}
 
@@ -44,7 +49,9 @@ def starts(p: Parameters, data: DataFacts) -> Sweep:
     drawn = {"n_images": p.n_images, "n_heads": p.n_heads, "drawn_by": p.seed}
     shared = before(p) | drawn | {"factors": all_factors(p)}
     spec, inputs = network(p, data), _pretraining(p) + 3 * len(all_factors(p)) * p.n_images
-    settings = {kind: Measured(start, shared | {"kind": kind}, inputs, trains=True) for kind in KINDS}
+    settings = {
+        kind: Measured(start, shared | {"kind": kind}, inputs, trains=kind != "never trained") for kind in KINDS
+    }
     return Sweep({kind: (spec, "default") for kind in KINDS}, settings, p.seeds)
 
 

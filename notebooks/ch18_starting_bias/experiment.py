@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from igbrepro.data import Dataset, load
+from igbrepro.errors import ParameterError
 from igbrepro.initialization import HeadStart, InitSpec, Start
 from igbrepro.networks import MLPSpec
 from igbrepro.runs import DataFacts, Parameters, Sweep
@@ -37,6 +38,8 @@ def designs(p: Parameters) -> dict[str, Design]:
 
     Variances are rounded to six digits, so that runs have the same keys on every machine.
     """
+    if len(p.tanh_targets) < 2:
+        raise ParameterError(f"tanh_targets={p.tanh_targets}: need two or more, the weakest and the strongest bias.")
     setting = inputs(p)
     least, _ = reachable_gamma("relu", p.depth, **setting)
     targets = {"tanh": p.tanh_targets, "relu": [factor * least for factor in p.relu_factors]}

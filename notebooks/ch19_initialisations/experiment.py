@@ -16,6 +16,8 @@ from igbrepro.training import TrainSettings
 CALLED = {"edge-of-chaos": "edge", "he": "He", "xavier": "Xavier", "orthogonal": "orthogonal", "lsuv": "LSUV"}
 CALLED |= {"default": "default"}
 
+ALL_STORED = True  # the notebook needs the data for nothing but these runs
+
 
 def dataset(p: Parameters) -> Dataset:
     """What is trained on: every thin-th pixel of rows and columns."""

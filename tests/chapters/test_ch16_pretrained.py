@@ -1,11 +1,13 @@
 import copy
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torchvision import models as zoo
 
-from igbrepro.data import gaussian
+from igbrepro.data import Dataset, gaussian
 from igbrepro.errors import DataMissing, ParameterError
 from igbrepro.networks import ViTSpec, build
 from igbrepro.probes import features
@@ -128,3 +130,40 @@ def test_an_untrained_network_is_its_seed_s(monkeypatch):
 def test_every_name_is_one_of_torchvision_s():
     for make, weights in pretraining.PRETRAINED.values():
         assert weights.url.split("/")[-1].startswith(make.__name__)
+
+
+BEFORE = {"pretrained": "miniature", "first_classes": [0, 1], "pretrain_steps": 3, "pretrain_lr": 1e-3}
+BEFORE |= {"batch_size": 8, "n_eval": 20}
+TUNING = {"head_steps": 2, "head_lr": 1e-2, "all_steps": 3, "all_lr": 1e-3, "drawn_by": 5}
+
+
+@pytest.fixture
+def pictures():
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (n, 3, 8, 8), dtype=np.uint8) for n in (80, 60)]
+    labels = [np.arange(n) % 4 for n in (80, 60)]
+    return Dataset("pictures", images[0], labels[0], images[1], labels[1], tuple("abcd"), "random")
+
+
+def test_both_stages_are_counted_on_and_the_head_alone_moves_first(pictures):
+    spec = replace(SPEC, n_classes=2)
+    frame = pretraining.fine_tune(spec, 0, pictures, factor=0.5, **TUNING, **BEFORE)
+    steps = frame.query("metric == 'accuracy'").step.tolist()
+    assert steps[0] == 0 and steps[-1] == 5 and 2 in steps and len(steps) == len(set(steps)) and steps == sorted(steps)
+    again = pretraining.fine_tune(spec, 0, pictures, factor=0.5, **TUNING, **BEFORE)
+    assert again.equals(frame), "the pre-trained body is not changed by fine-tuning"
+    alone = pretraining.fine_tune(spec, 0, pictures, factor=0.5, **TUNING | {"head_steps": 0}, **BEFORE)
+    assert alone.step.max() == 3 and alone[alone.step == 0].value.tolist() == frame[frame.step == 0].value.tolist()
+    assert not pretraining.fine_tune(spec, 1, pictures, factor=0.5, **TUNING, **BEFORE).equals(frame)
+
+
+def test_the_start_is_measured_at_every_factor(pictures):
+    sizes = {"factors": [0.01, 1.0], "n_images": 20, "n_heads": 30, "drawn_by": 5}
+    spec = replace(SPEC, n_classes=2)
+    kinds = ("pre-trained", "pre-trained, all parameters", "never trained")
+    tables = {kind: pretraining.start_table(spec, 0, pictures, kind=kind, **sizes, **BEFORE) for kind in kinds}
+    values = {kind: table.set_index(["metric", "step"])["value"] for kind, table in tables.items()}
+    assert values["pre-trained"]["c", 0] > values["pre-trained"]["c", 1] and "accuracy before" not in values[kinds[2]]
+    assert values["pre-trained"]["c", 1] == values["pre-trained, all parameters"]["c", 1], "a factor of 1 is none"
+    for found in values.values():
+        assert 0.5 <= found["measured", 0] <= 1 and abs(found["measured", 1] - found["predicted", 1]) < 0.2

@@ -4,11 +4,13 @@ import os
 from dataclasses import replace
 
 import pytest
-from toys import EXPERIMENT, write_trained
+import yaml
+from toys import EXPERIMENT, write_sizes, write_trained
 
 from igbrepro.data import files
 from igbrepro.errors import ParameterError
 from igbrepro.publishing import chapter_jobs, has_experiment, plan_chapter, sweeps
+from igbrepro.publishing.costs import costs
 from igbrepro.publishing.sweeps import needs_no_data
 from igbrepro.runs import Pace, Store, compute, write_runs
 from igbrepro.training import Conduct
@@ -84,6 +86,17 @@ def test_an_experiment_that_lacks_a_part_is_refused_in_one_sentence(root, gone):
         chapter_jobs(NAME, "smoke", Store(None), root)
 
 
+def test_jobs_for_a_gpu_take_its_time(root):
+    sizes = {"minutes": 0.1, "parameters": {"steps": 30_000}}
+    (root / NAME / "sizes.yml").write_text(yaml.safe_dump({"laptop": sizes, "paper": sizes | {"gpu": 1}}))
+    for name in ("ch01_good", "ch02_other"):
+        write_sizes(root / name)
+    here, there = (
+        sum(job.minutes for job in chapter_jobs(NAME, one, Store(None), root)) for one in ("laptop", "paper")
+    )
+    assert 0 < there < here / 50
+
+
 @pytest.fixture
 def absent(root, tmp_path, monkeypatch):
     """A chapter on CIFAR-10, which is not here; a store whose evidence is of it, and the list of tried downloads."""
@@ -117,7 +130,11 @@ def test_data_are_not_downloaded_where_all_runs_on_them_are_shipped(root, absent
     monkeypatch.setattr("igbrepro.runs.default_store", lambda: store)
     asked = plan_chapter(NAME, "smoke", store, {"dataset": "cifar10"}, root)
     assert asked.dataset is None and not asked.plans["training"].missing and not tried
+    assert not needs_no_data(NAME, "smoke", {"dataset": "cifar10"}, root), "its notebook may need them"
+    write_trained(root, f"{EXPERIMENT}\nALL_STORED = True\n")
     assert needs_no_data(NAME, "smoke", {"dataset": "cifar10"}, root) and not tried
+    costs(["smoke", "paper"], store, root)
+    assert not tried, "costs are of plans"
     with pytest.warns(UserWarning, match="NOT THE DATA"):
         assert not needs_no_data(NAME, "smoke", {"dataset": "cifar10", "seeds": [9]}, root)
     assert tried[0] == "cifar10"

@@ -123,6 +123,13 @@ def test_numbers_without_a_value_are_refused():
         Measured(bare).numbers(run, DATASET)
 
 
+def test_no_numbers_at_all_are_refused():
+    run = untrained(Parameters(VALUES | {"n": 0}), FACTS).runs[0]
+    with pytest.raises(ParameterError, match=r"sizes: gave no numbers; are its sizes, \{'n_networks': 0\}, above 0"):
+        run.settings.numbers(run, DATASET)
+    assert Pace().seconds(replace(run, settings=replace(run.settings, inputs=0))) > 0
+
+
 def test_all_come_from_one_data_set(evidence, calls, trained):
     found = both(evidence, STAND_IN)
     assert [one.dataset for one in found] == [None, None] and not calls and not trained
@@ -171,6 +178,24 @@ def test_where_networks_are_trained_the_spread_over_seeds_is_allowed(tmp_path):
     shipped = Store(None, (tmp_path / "results",))
     (results,) = obtain_all([noisy], VALUES, DATASET, store=shipped, workers=1, conduct=Conduct(device="cpu"))
     assert audit(results, 4, seed=1).agrees
+
+
+def test_of_a_training_the_last_evaluation_is_compared_and_another_seed_s_would_mostly_pass(stored):
+    runs = [run for run in stored.all() if run.name == "calm"]
+    base, arguments = runs[0], {"settings": runs[0].task["settings"] | {"arguments": {"n_eval": 200}}}
+    rng = np.random.default_rng(3)
+
+    def like(seed, shift=0.0):
+        frame = base.frame.assign(value=base.frame["value"] + shift + 0.02 * rng.standard_normal(len(base.frame)))
+        return replace(base, task=base.task | arguments | {"seed": seed}, frame=frame)
+
+    alike = [like(seed) for seed in range(8)]
+    rows = compare_measured(alike[0], like(0).frame, alike, trains=True)
+    last = base.frame["step"].max()
+    assert {row[3] for row in rows} == {"loss", "accuracy", "max_class_fraction"} and {row[2] for row in rows} == {last}
+    gaps = [row[6] for seed in range(8) for row in compare_measured(alike[seed], like(seed).frame, alike, trains=True)]
+    assert max(gaps) < 1
+    assert all(row[6] > 1 for row in compare_measured(alike[0], like(0, shift=0.5).frame, alike, trains=True))
 
 
 def test_each_chapter_finds_its_own_lab(tmp_path):

@@ -348,3 +348,21 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_store_whole(kept, tmp_path):
         assert not there.has(new.key) and {run.key for run in there.all()} == {run.key for run in runs}
         there.write(new)
     assert_same(there.read(new.key), new)
+
+
+def test_a_description_longer_than_statistics_hold_is_read_all_the_same(kept):
+    there, runs = kept
+    task = runs[0].task | {"settings": runs[0].task["settings"] | {"eval_points": list(range(3000))}}
+    there.write(replace(runs[0], task=task, key="f" * 32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = {one.key: one.task for one in there.all(numbers=False)}
+    assert told["f" * 32] == task and len(told) == 1 + len(runs) and there.has("f" * 32)
+
+
+def test_a_file_that_was_replaced_by_a_shorter_one_gives_what_it_holds(evidence):
+    path, runs = evidence
+    there = Store(None, (path,))
+    assert len(runs) > 1 and len(list(there.all(numbers=False))) == len(runs)
+    write_runs(path, [runs[-1]])
+    assert [run.key for run in there.all(numbers=False)] == [runs[-1].key]
