@@ -25,6 +25,22 @@ PLAIN = "snakemake --executor slurm --jobs 20 --config preset=paper"
 OPTIONS = "--slurm-status-command squeue --slurm-init-seconds-before-status-checks 2".split()
 
 
+@pytest.mark.cluster
+def test_the_smoke_book_goes_through_slurm(cluster, tmp_path_factory):
+    """The one that all other tests look at: so this one comes first."""
+    with making_smoke_book(tmp_path_factory) as out:
+        if (out / "html" / "index.html").exists():
+            out = tmp_path_factory.mktemp("slurm") / "book"
+        command = as_told(PROFILE, *OPTIONS, preset="smoke", out=out)
+        done = subprocess.run([*cluster.enter, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:] + cluster.log()[-2000:]
+    jobs = [job for job in jobs_of(cluster).values() if job["WorkDir"] == str(ROOT)]
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    notebooks = {job["Comment"].partition("wildcards_")[2] for job in jobs if "notebook" in job["Comment"]}
+    assert notebooks == {name.removeprefix("ch") for name in load_preset("smoke")}
+    assert len(list(out.glob("executed/*/*.record.json"))) == len(notebooks)
+
+
 def test_the_reader_is_told_these_lines():
     pages = [(ROOT / name).read_text() for name in ("README.md", "book/reproduce.md")]
     assert all(f"\n{PROFILE}\n" in page for page in pages) and f"`{PLAIN}`" in pages[1]
@@ -66,22 +82,6 @@ def test_every_notebook_of_the_paper_asks_for_what_its_sizes_say(no_slurm, tmp_p
         call = calls[name.removeprefix("ch")]
         assert f"-t {3 * entry.minutes + 10} --mem {1000 * entry.memory_gb:.0f} " in call, call
         assert ("--gpus=1" in call) is bool(entry.gpu) and "--cpus-per-task=1" in call, call
-
-
-@pytest.mark.cluster
-def test_the_smoke_book_goes_through_slurm(cluster, tmp_path_factory):
-    """The one that all other tests look at, if none of them came first."""
-    with making_smoke_book(tmp_path_factory) as out:
-        if (out / "html" / "index.html").exists():
-            out = tmp_path_factory.mktemp("slurm") / "book"
-        command = as_told(PROFILE, *OPTIONS, preset="smoke", out=out)
-        done = subprocess.run([*cluster.enter, *command], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:] + cluster.log()[-2000:]
-    jobs = [job for job in jobs_of(cluster).values() if job["WorkDir"] == str(ROOT)]
-    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
-    notebooks = {job["Comment"].partition("wildcards_")[2] for job in jobs if "notebook" in job["Comment"]}
-    assert notebooks == {name.removeprefix("ch") for name in load_preset("smoke")}
-    assert len(list(out.glob("executed/*/*.record.json"))) == len(notebooks)
 
 
 TOYS = ["ch01_good", "ch02_breaks", "ch03_trained", "ch04_killed"]
