@@ -9,15 +9,22 @@ from typing import Any
 import pytest
 from toys import CLAIMS, JUDGED, making_smoke_book, snakemake, write_chapter
 
-# The folders whose tests take longest.
-LONGEST = ("cluster", "book", "publishing", "chapters", "cli", "runs")
+# The folders whose tests take longest, in this order.
+LONGEST = ("cluster", "publishing", "chapters", "cli", "runs", "book", "networks", "training")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no core waits for them at the end where tests run side by side."""
+    """The longest first, so that no core waits for them at the end where files are tested side by side.
+
+    Files that look at the smoke book come after these: another process may still be making it.
+    """
+    looking = {item.path for item in items if {"smoke_book", "browser"} & set(getattr(item, "fixturenames", ()))}
 
     def rank(item: pytest.Item) -> int:
-        return next((k for k, name in enumerate(LONGEST) if Path(__file__).with_name(name) in item.path.parents), 99)
+        if item.path in looking:
+            return len(LONGEST)
+        inside = (k for k, name in enumerate(LONGEST) if Path(__file__).with_name(name) in item.path.parents)
+        return next(inside, len(LONGEST) + 1)
 
     items.sort(key=rank)
 
