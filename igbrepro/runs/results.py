@@ -148,9 +148,10 @@ class Results:
         diverged = int(self.histories.runs.diverged_at.notna().to_numpy().sum())
         settings = [self.sweep.settings_of(name) for name in self.sweep.networks]
         steps = sorted({one.steps for one in settings if not isinstance(one, Measured)})
-        of = (
-            f" of {' or '.join(map(str, steps))} steps; {diverged} of them diverged" if steps else ", measured as above"
-        )
+        if steps:
+            of = f" of {' or '.join(map(str, steps))} steps; {diverged} of them diverged"
+        else:
+            of = ", made by this chapter's own function"
         parts = []
         if n["evidence"]:
             shipped = [self.runs[key] for key, source in self.sources.items() if source == "evidence"]

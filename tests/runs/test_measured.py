@@ -84,7 +84,10 @@ def test_what_was_measured_is_read_and_another_argument_measured_anew(stored, ca
     assert results.frame.equals(get(stored).frame)
     direct = sizes(untrained(Parameters(VALUES | {"n": 3}), FACTS).runs[0], DATASET)
     assert list(again.frame.query("run == 'calm'")["value"]) == list(direct["value"])
-    assert again.told == "2 runs, measured as above. Of these, 2 kept from an earlier call on this machine."
+    assert (
+        again.told
+        == "2 runs, made by this chapter's own function. Of these, 2 kept from an earlier call on this machine."
+    )
     both(stored, n=4)
     assert calls == ["calm", "relu", "calm", "calm", "relu"]
 
@@ -94,7 +97,7 @@ def test_where_one_run_comes_from(stored):
         return Sweep({"calm": NETWORKS["calm"]}, Measured(sizes), [7])
 
     (found,) = obtain_all([alone], VALUES, DATASET, store=stored)
-    assert found.told == "One run, measured as above: computed here and now."
+    assert found.told == "One run, made by this chapter's own function: computed here and now."
 
 
 @pytest.mark.parametrize(
