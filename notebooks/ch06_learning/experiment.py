@@ -19,6 +19,12 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
     ratios = {"tanh": p.tanh_ratios, "relu": p.relu_ratios}
     specs = {name: MLPSpec(name, p.depth, p.width, n_classes, data.input_shape) for name in ratios}
     settings = TrainSettings(
-        p.steps, p.batch_size, p.lr, labels=p.labels, n_eval=p.n_eval, eval_points=log_steps(p.steps, 32)
+        p.steps,
+        p.batch_size,
+        p.lr,
+        labels=p.labels,
+        n_eval=p.n_eval,
+        eval_points=log_steps(p.steps, 32),
+        precision=p.precision,
     )
     return Sweep(starts(ratios, specs, p.sigma_b2), settings, p.seeds)
