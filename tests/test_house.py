@@ -26,7 +26,7 @@ def test_imports_run_one_way():
 
 
 def test_types_are_right():
-    run = tool("basedpyright")
+    run = tool("basedpyright", "--pythonpath", sys.executable)
     assert run.returncode == 0, run.stdout
 
 
