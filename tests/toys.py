@@ -12,6 +12,9 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from igbrepro.publishing import resolve_parameters
+from igbrepro.runs import Parameters
+
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ("smoke", "laptop", "study", "paper")
 
@@ -129,6 +132,11 @@ def write_trained(root: Path, experiment: str = EXPERIMENT) -> Path:
     folder = write_chapter(root, "ch03_trained", parameters, "print(seeds)", smoke={"steps": 3})
     (folder / "experiment.py").write_text(experiment)
     return folder
+
+
+def smoke_parameters(chapter: str, **changes: object) -> Parameters:
+    """Those of a chapter of the book at the preset smoke, on the shipped pictures, with these changed."""
+    return Parameters(resolve_parameters(chapter, "smoke", {"dataset": "fashion-mnist-subset"} | changes)[1])
 
 
 @contextmanager

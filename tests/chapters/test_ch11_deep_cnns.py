@@ -1,21 +1,20 @@
 """Chapter 11 measures and trains the same networks; what it measures is what the probes say of each of them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from toys import smoke_parameters
 
 from igbrepro.ensembles import OneNumberLaw
 from igbrepro.errors import ParameterError
 from igbrepro.networks import build
 from igbrepro.probes import layer_table
-from igbrepro.publishing import resolve_parameters
-from igbrepro.runs import DataFacts, Parameters
+from igbrepro.runs import DataFacts
 from notebooks.ch11_deep_cnns import experiment
 
-
-def parameters(**changes):
-    _, values = resolve_parameters("ch11_deep_cnns", "smoke", {"dataset": "fashion-mnist-subset"} | changes)
-    return Parameters(values)
+parameters = partial(smoke_parameters, "ch11_deep_cnns")
 
 
 @pytest.fixture(scope="module")

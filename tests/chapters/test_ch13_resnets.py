@@ -1,18 +1,19 @@
 """Batch normalisation makes the scale of the weights before it irrelevant, and the prejudice of a block a number."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
 from scipy.stats import norm
+from toys import smoke_parameters
 
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import ResNetSpec, build
-from igbrepro.publishing import resolve_parameters
-from igbrepro.runs import DataFacts, Parameters
+from igbrepro.runs import DataFacts
 from notebooks.ch13_resnets import experiment
 from notebooks.ch13_resnets.lab import adam_losses, block_gamma, gradient_size, normalised_weights, rescale_
 
@@ -83,9 +84,7 @@ def test_refuses_models_without_norms():
         block_gamma(())
 
 
-def parameters(**changes):
-    _, values = resolve_parameters("ch13_resnets", "smoke", {"dataset": "fashion-mnist-subset"} | changes)
-    return Parameters(values)
+parameters = partial(smoke_parameters, "ch13_resnets")
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,17 @@
 """Chapter 19 measures and trains the same networks, drawn by name as training draws them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from toys import smoke_parameters
 
 from igbrepro.data import load
 from igbrepro.errors import ParameterError
-from igbrepro.publishing import resolve_parameters
-from igbrepro.runs import DataFacts, Parameters
+from igbrepro.runs import DataFacts
 from notebooks.ch19_initialisations import experiment
 
-
-def parameters(**changes):
-    _, values = resolve_parameters("ch19_initialisations", "smoke", {"dataset": "fashion-mnist-subset"} | changes)
-    return Parameters(values)
+parameters = partial(smoke_parameters, "ch19_initialisations")
 
 
 @pytest.fixture(scope="module")
