@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.claims import Record, describe_data, notebook_verdicts, provenance
-from igbrepro.data import without_download
 from igbrepro.errors import IgbreproError
 from igbrepro.publishing.chapters import NOTEBOOKS, ROOT, notebook_path, record_path, resolve_parameters
 from igbrepro.publishing.exports import write_results
@@ -54,6 +53,8 @@ def run_notebook(
     """
     import nbformat  # both take seconds to import
     import papermill
+
+    from igbrepro.data import without_download
 
     injected, parameters = resolve_parameters(name, preset, changes, root)
     source, executed = notebook_path(name, root).resolve(), notebook_path(name, out)
