@@ -16,7 +16,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from igbrepro.errors import ParameterError
+from igbrepro.errors import DataMissing, ParameterError
 from igbrepro.publishing.chapters import NOTEBOOKS, chapter_names, executed_module, load_preset, resolve_parameters
 
 if TYPE_CHECKING:  # the store takes a second to import, which most of this room's work does without
@@ -114,19 +114,22 @@ def plan_chapter(
     Data are downloaded only where shipped runs do not make that needless.
     """
     from igbrepro.data import without_download
-    from igbrepro.errors import DataMissing
     from igbrepro.runs import Parameters, choose
 
     _, values = resolve_parameters(name, preset, changes, root)
     load, declared = load_experiment(name, root)
     parameters = Parameters(values)
+
+    def asked() -> Asked:
+        plans, here = choose(list(declared.values()), parameters, load(parameters), store)
+        return Asked(dict(zip(declared, plans, strict=True)), here)
+
     with without_download(), warnings.catch_warnings(), suppress(DataMissing):
         warnings.simplefilter("ignore")
-        plans, here = choose(list(declared.values()), parameters, load(parameters), store)
-        if here is None or not here.fallback:
-            return Asked(dict(zip(declared, plans, strict=True)), here)
-    plans, here = choose(list(declared.values()), parameters, load(parameters), store)
-    return Asked(dict(zip(declared, plans, strict=True)), here)
+        found = asked()
+        if found.dataset is None or not found.dataset.fallback:
+            return found
+    return asked()
 
 
 def needs_no_data(
