@@ -318,7 +318,9 @@ def _measure(
     runs: Mapping[tuple[str, int], Run], dataset: Dataset, conduct: Conduct
 ) -> Iterator[tuple[Found, Path | None]]:
     """One after the other what the functions of a chapter give."""
-    for key, run in tqdm(runs.items(), desc="measuring", disable=not (conduct.progress and runs), leave=False):
+    for key, run in tqdm(
+        runs.items(), desc="measuring", disable=None if conduct.progress is None else not conduct.progress
+    ):
         assert isinstance(run.settings, Measured)
         began = time.perf_counter()
         frame = run.settings.numbers(run, dataset)
