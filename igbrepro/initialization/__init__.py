@@ -1,13 +1,14 @@
 """Random initialisation of any network, and the head that goes with it.
 
-InitSpec, HeadStart and the names of initialisations need no torch; what does is imported when it is first asked for.
+InitSpec, the starts of training and the names of initialisations need no torch; what does is imported when it is first
+asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.initialization.spec import InitSpec
-from igbrepro.initialization.vocabulary import SCHEMES, TRACED, HeadStart, Init, Start, check_init
+from igbrepro.initialization.vocabulary import SCHEMES, TRACED, HeadStart, Init, SelectedStart, Start, check_init
 
 if TYPE_CHECKING:
     from igbrepro.initialization.head_bias import center_head_, start_at_prior_
@@ -26,6 +27,7 @@ __all__ = [
     "HeadStart",
     "Init",
     "InitSpec",
+    "SelectedStart",
     "Start",
     "as_activation",
     "center_head_",

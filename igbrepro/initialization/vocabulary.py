@@ -43,6 +43,10 @@ def check_init(init: Init, name: str = "init") -> InitSpec | str:
             f"{name}={init!r}: only where a network is trained is its head set for you; here give what it is drawn by, "
             "and then call center_head_ or start_at_prior_."
         )
+    if isinstance(init, SelectedStart):
+        raise ParameterError(
+            f"{name}={init!r}: only where a network is trained is it drawn until it fits; here give its `init`."
+        )
     close = []
     if isinstance(init, str):
         spelt = init.strip().lower().replace("_", "-").replace(" ", "-")
@@ -84,4 +88,30 @@ class HeadStart:
         object.__setattr__(self, "head", tuple(numbers))
 
 
-Start: TypeAlias = Init | HeadStart
+@dataclass(frozen=True)
+class SelectedStart:
+    """A start of training that is drawn again until its favourite class has about the share asked for.
+
+    As the paper's code chooses the starts of its training runs. Each seed gives a sequence of networks; taken is the
+    first one whose largest class fraction is within `within` of `share`.
+
+    init: what the network is drawn by.  share: of inputs in the favourite class, from 0 to 1.
+    n_inputs: training inputs that are counted, evenly spread over the split, the same for every seed.
+    Raises ParameterError for anything else; a share that no network comes near is refused when it is drawn.
+    """
+
+    init: Init
+    share: float
+    within: float = 0.05
+    n_inputs: int = 1000
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "init", check_init(self.init))
+        object.__setattr__(self, "n_inputs", whole("n_inputs", self.n_inputs, 1))
+        for name in ("share", "within"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= 1:
+                raise ParameterError(f"{name}={value!r}: need a share, above 0 and at most 1.")
+
+
+Start: TypeAlias = Init | HeadStart | SelectedStart

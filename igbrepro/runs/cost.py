@@ -80,7 +80,8 @@ def work(run: Run) -> float:
     if isinstance(settings, Measured):
         return max(settings.inputs * multiply_adds(run.spec), 1.0)
     inputs = _BACKWARD * settings.steps * settings.batch_size
-    inputs += len(settings.points) * settings.n_eval * (_BACKWARD + 1 if settings.gradients else 1)
+    evaluated = settings.n_eval + settings.n_eval_train
+    inputs += len(settings.points) * evaluated * (_BACKWARD + 1 if settings.gradients else 1)
     passes = _BACKWARD * settings.steps + len(settings.points)
     return inputs * multiply_adds(run.spec) + passes * run.spec.depth * _LAYER
 

@@ -22,7 +22,7 @@ import pandas as pd
 from igbrepro.checks import whole
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError, some
-from igbrepro.initialization import HeadStart, InitSpec, Start, check_init
+from igbrepro.initialization import HeadStart, InitSpec, SelectedStart, Start, check_init
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec
 from igbrepro.theory import Activation, Pool, get_activation
 from igbrepro.training import TrainSettings
@@ -30,6 +30,7 @@ from igbrepro.training import TrainSettings
 PROTOCOL = 1
 """Raised by hand whenever the numbers of runs change with the code: stored runs of older protocols are not used."""
 
+_UNSAID = (("n_eval_train", 0),)  # settings that came after runs were stored, with the value these have: not in keys
 _DIGITS = 12  # of numbers in keys: critical variances differ in their last digits between machines
 
 
@@ -227,6 +228,7 @@ class Run:
         else:
             kind = "training"
             settings = {one.name: _plain(getattr(self.settings, one.name)) for one in fields(self.settings)}
+            settings = {name: value for name, value in settings.items() if (name, value) not in _UNSAID}
         network = {"kind": _kind(self.spec)} | _plain(self.spec)
         parts = {"network": network, "start": _described(self.init), "seed": int(self.seed), "settings": settings}
         return {"kind": kind, "protocol": PROTOCOL} | parts
@@ -272,19 +274,23 @@ class Run:
 
 def _described(start: Start) -> dict[str, Any]:
     """A start as plain values."""
-    init = check_init(start.init if isinstance(start, HeadStart) else start)
+    init = check_init(start.init if isinstance(start, HeadStart | SelectedStart) else start)
     found = {"scheme": init} if isinstance(init, str) else {"sigma_w2": init.sigma_w2, "sigma_b2": init.sigma_b2}
     if isinstance(start, HeadStart):
         found |= {"head": start.head, "n_inputs": start.n_inputs}
+    elif isinstance(start, SelectedStart):
+        found |= {"share": start.share, "within": start.within, "n_inputs": start.n_inputs}
     return _plain(found)
 
 
 def _start(described: Mapping[str, Any]) -> Start:
     """The start that is so described."""
     said = {name: _tuple(value) for name, value in described.items()}
-    head = {name: said.pop(name) for name in ("head", "n_inputs") if name in said}
+    more = {name: said.pop(name) for name in ("head", "share", "within", "n_inputs") if name in said}
     init = said["scheme"] if "scheme" in said else InitSpec(**said)
-    return HeadStart(init, **head) if head else init
+    if not more:
+        return init
+    return HeadStart(init, **more) if "head" in more else SelectedStart(init, **more)
 
 
 def checksum(description: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from igbrepro.checks import whole
 from igbrepro.data import Dataset, balanced_indices
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import TRACED, HeadStart, Start, center_head_, check_init, start_at_prior_
+from igbrepro.initialization import TRACED, HeadStart, SelectedStart, Start, center_head_, check_init, start_at_prior_
 from igbrepro.modules import stacked
 from igbrepro.networks import Spec, build
 from igbrepro.probes import batch_statistics
@@ -39,6 +39,7 @@ Row = tuple[int, str, str, int | None, float]  # step, split, metric, class, val
 
 _LOOK_EVERY = 50  # steps between looks for a divergence, so that a GPU need not wait; the step found is exact
 _EVAL_BATCH = 250
+_MOST_DRAWS = 1000  # of a SelectedStart
 
 
 @dataclass(frozen=True)
@@ -61,26 +62,50 @@ def drawn(spec: Spec, start: Start, seed: int, dataset: Dataset) -> Member:
     described["activation"] = get_activation(spec.activation).name
     if described.get("pool") is not None:
         described["pool"] = repr(described["pool"])
-    init = check_init(start.init if isinstance(start, HeadStart) else start)
+    init = check_init(start.init if isinstance(start, HeadStart | SelectedStart) else start)
     described |= {"init": init} if isinstance(init, str) else asdict(init)
-    model = build(spec, init, generator, _spread(dataset, 64, spec) if init in TRACED else None)
+    example = _spread(dataset, 64, spec) if init in TRACED else None
+    if isinstance(start, SelectedStart):
+        described |= {"share": start.share, "within": start.within, "n_share_inputs": start.n_inputs}
+        return Member(_selected(start, spec, generator, example, _inputs_of(start, dataset, spec)), seed, described)
+    model = build(spec, init, generator, example)
     if isinstance(start, HeadStart):
         described |= {"head": start.head, "n_head_inputs": start.n_inputs}
-        _set_head(model, start, dataset, spec)
+        inputs = _inputs_of(start, dataset, spec)
+        if isinstance(start.head, str):
+            center_head_(model, inputs)
+        else:
+            start_at_prior_(model, inputs, start.head)
     return Member(model, seed, described)
 
 
-def _set_head(model: nn.Module, start: HeadStart, dataset: Dataset, spec: Spec) -> None:
-    """Set the last bias vector of a network that has been drawn."""
+def _inputs_of(start: HeadStart | SelectedStart, dataset: Dataset, spec: Spec) -> Tensor:
+    """The training inputs that a start looks at."""
     if start.n_inputs > len(dataset.train_images):
         raise ParameterError(
             f"n_inputs={start.n_inputs}: {dataset.name} has only {len(dataset.train_images)} training inputs."
         )
-    inputs = _spread(dataset, start.n_inputs, spec)
-    if isinstance(start.head, str):
-        center_head_(model, inputs)
-    else:
-        start_at_prior_(model, inputs, start.head)
+    return _spread(dataset, start.n_inputs, spec)
+
+
+@torch.no_grad()
+def _selected(
+    start: SelectedStart, spec: Spec, generator: torch.Generator, example: Tensor | None, inputs: Tensor
+) -> nn.Module:
+    """The first network of a sequence whose favourite class has the share asked for."""
+    nearest = math.inf
+    for _ in range(_MOST_DRAWS):
+        model = build(spec, start.init, generator, example).eval()
+        with batch_statistics(model):
+            logits = torch.cat([model(chunk) for chunk in inputs.split(_EVAL_BATCH)])
+        share = float(metrics.max_class_fraction(logits))
+        if abs(share - start.share) <= start.within:
+            return model
+        nearest = min(nearest, share, key=lambda one: abs(one - start.share))
+    raise ParameterError(
+        f"share={start.share}, within={start.within}: none of {_MOST_DRAWS} networks that {start.init!r} draws "
+        f"starts so; the nearest gives its favourite class {nearest:.3f}."
+    )
 
 
 def _spread(dataset: Dataset, n: int, spec: Spec) -> Tensor:
@@ -121,9 +146,9 @@ class Run:
         else:
             self.optimizer = torch.optim.Adam(trained, capturable=self.captured is not None, **options)
 
-        chosen = balanced_indices(dataset.labels("test"), plan.n_eval, np.random.default_rng(0), "n_eval")
-        self.test_inputs = self._inputs(dataset.test_images[chosen])
-        self.test_targets = torch.from_numpy(dataset.labels("test", plan.labels)[chosen]).to(device)
+        self.evaluated_on = {"test": self._chosen("test", plan.n_eval, "n_eval")}
+        if plan.n_eval_train:
+            self.evaluated_on["train"] = self._chosen("train", plan.n_eval_train, "n_eval_train")
 
         self.step, self.seconds = 0, 0.0
         self.checked, self.evaluated = 0, -1  # the steps of the last look at the losses and of the last evaluation
@@ -155,8 +180,12 @@ class Run:
                 self._evaluate()
         self.seconds += time.perf_counter() - start
 
-    def _inputs(self, images: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.dataset.standardise(images)).to(self.device).reshape(-1, *self.shape)
+    def _chosen(self, split: str, n: int, name: str) -> tuple[Tensor, Tensor]:
+        """n inputs of a split, the classes in equal numbers, and their targets."""
+        index = balanced_indices(self.dataset.labels(split), n, np.random.default_rng(0), name)
+        inputs = torch.from_numpy(self.dataset.standardise(self.dataset.images(split)[index])).to(self.device)
+        targets = torch.from_numpy(self.dataset.labels(split, self.plan.labels)[index]).to(self.device)
+        return inputs.reshape(-1, *self.shape), targets
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """(n_networks, n, *input_shape) -> (n_networks, n, n_classes), float32."""
@@ -197,44 +226,48 @@ class Run:
 
     def _evaluate(self) -> None:
         self.network.eval()
+        found = {}
         with batch_statistics(self.network) if self.plan.batch_statistics else contextlib.nullcontext():
-            with torch.inference_mode():
-                whole = self.plan.batch_statistics  # statistics are those of all inputs together
-                chunks = [self.test_inputs] if whole else self.test_inputs.split(_EVAL_BATCH)
-                logits = [self._logits(chunk.expand(len(self.models), *chunk.shape)) for chunk in chunks]
-                logits = torch.cat(logits, dim=1)
-            gradients = self._class_gradients() if self.plan.gradients else None
+            for split, (inputs, targets) in self.evaluated_on.items():
+                with torch.inference_mode():
+                    whole = self.plan.batch_statistics  # statistics are those of all inputs together
+                    chunks = [inputs] if whole else inputs.split(_EVAL_BATCH)
+                    parts = [self._logits(chunk.expand(len(self.models), *chunk.shape)) for chunk in chunks]
+                found[split] = [metrics.evaluate(one, targets) for one in torch.cat(parts, 1)]
+                if self.plan.gradients:
+                    for one, norms in zip(found[split], self._class_gradients(inputs, targets).T, strict=True):
+                        one["class_gradient"] = norms.tolist()
         for member, rows in enumerate(self.rows):
             if self.diverged_at[member] is not None:
                 continue
             if self.evaluated >= 0:
                 mean = self.losses[self.evaluated : self.step, member].mean()
                 rows.append((self.step, "train", "loss", None, float(mean)))
-            found = metrics.evaluate(logits[member], self.test_targets)
-            if gradients is not None:
-                found["class_gradient"] = gradients[:, member].tolist()
-            for metric, value in found.items():
-                values = enumerate(value) if isinstance(value, list) else [(None, value)]
-                rows += [(self.step, "test", metric, label, number) for label, number in values]
-            if not math.isfinite(cast(float, found["loss"])):
+            for split, by_member in found.items():
+                for metric, value in by_member[member].items():
+                    if (split, metric) == ("train", "loss"):  # that of the batches has this name
+                        continue
+                    values = enumerate(value) if isinstance(value, list) else [(None, value)]
+                    rows += [(self.step, split, metric, label, number) for label, number in values]
+            if not math.isfinite(cast(float, found["test"][member]["loss"])):
                 self.diverged_at[member] = self.step
         self.evaluated = self.step
 
-    def _class_gradients(self) -> Tensor:
-        """Norm over all trained parameters of the gradient of each class's mean test loss, (n_classes, n_networks)."""
+    def _class_gradients(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Norm over all trained parameters of the gradient of each class's mean loss, (n_classes, n_networks)."""
         parameters = self.optimizer.param_groups[0]["params"]
         norms, together = [], None
         if self.plan.batch_statistics:  # those of all inputs together, for every class
-            together = self._logits(self.test_inputs.expand(len(self.models), *self.test_inputs.shape))
-        for label in self.test_targets.unique():
-            of_class = self.test_targets == label
-            inputs = self.test_inputs[of_class]
+            together = self._logits(inputs.expand(len(self.models), *inputs.shape))
+        for label in targets.unique():
+            of_class = targets == label
+            some = inputs[of_class]
             if together is None:
-                logits = self._logits(inputs.expand(len(self.models), *inputs.shape))
+                logits = self._logits(some.expand(len(self.models), *some.shape))
             else:
                 logits = together[:, of_class]
             losses = F.cross_entropy(logits.flatten(0, 1), label.expand(logits.shape[:2].numel()), reduction="sum")
-            found = torch.autograd.grad(losses / len(inputs), parameters, retain_graph=together is not None)
+            found = torch.autograd.grad(losses / len(some), parameters, retain_graph=together is not None)
             each = [g.flatten(1).square().sum(1) if len(self.models) > 1 else g.square().sum()[None] for g in found]
             norms.append(torch.stack(each).sum(0).sqrt())
         return torch.stack(norms)

@@ -50,6 +50,7 @@ class Options(TypedDict, total=False):
     labels: Labels
     eval_points: Iterable[int] | None
     n_eval: int
+    n_eval_train: int
     gradients: bool
     batch_statistics: bool
     precision: str
@@ -75,7 +76,8 @@ class TrainSettings:
         function of the class numbers; see Dataset.relabelling.  For labels of single images, make a Dataset with them.
     eval_points: steps to evaluate at, by default log_steps(steps); 0 and `steps` are always among them.
     n_eval: test inputs used, the classes in equal numbers.
-    gradients: True adds the metric class_gradient, the norm of the gradient of each class's mean test loss.
+    n_eval_train: training inputs evaluated as well, in the same way, as split "train"; 0: none.
+    gradients: True adds the metric class_gradient, the norm of the gradient of each class's mean loss.
     batch_statistics: True evaluates batch-normalised networks with the statistics of the test inputs, and not with
         running ones, which say nothing before the first steps.
     precision: "float32" or "bfloat16" (autocast; weights stay float32).
@@ -94,9 +96,10 @@ class TrainSettings:
     gradients: bool = False
     batch_statistics: bool = False
     precision: str = "float32"
+    n_eval_train: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in {"steps": 0, "batch_size": 1, "n_eval": 1}.items():
+        for name, least in {"steps": 0, "batch_size": 1, "n_eval": 1, "n_eval_train": 0}.items():
             whole(name, getattr(self, name), least)
         for name, what in {"lr": "learning rate", "momentum": "number", "weight_decay": "number"}.items():
             value = getattr(self, name)

@@ -48,8 +48,9 @@ def training_bytes(spec: Spec, plan: TrainSettings) -> int:
         model = spec.module()
         parameters = list(model.parameters())
         kept = _kept(model, torch.empty(2, *spec.input_shape), parameters)
-    trained = max(plan.batch_size, plan.n_eval if plan.gradients else 0)
-    evaluated = plan.n_eval if plan.batch_statistics else min(plan.n_eval, _EVALUATED)
+    trained = max(plan.batch_size, max(plan.n_eval, plan.n_eval_train) if plan.gradients else 0)
+    most = max(plan.n_eval, plan.n_eval_train)
+    evaluated = most if plan.batch_statistics else min(most, _EVALUATED)
     of_inputs = max(trained * sum(kept), evaluated * max(kept, default=0)) // 2
     return 16 * sum(one.numel() for one in parameters) + 3 * of_inputs
 

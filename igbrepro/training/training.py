@@ -42,10 +42,10 @@ def train(
     """Train one network of `spec`, drawn by `init`, on mean cross-entropy; evaluate it on the way.
 
     init: as `build` takes it, "edge-of-chaos", "orthogonal" and "lsuv" looking at 64 of the training inputs; or a
-        HeadStart, whose head is set after the draw.
+        HeadStart, whose head is set after the draw, or a SelectedStart, drawn until it is as biased as asked for.
     settings: a TrainSettings; or, or in place of some of its fields, these by name:
         steps, batch_size = 100, lr = 1e-5, optimizer = "adam" (or "sgd"), momentum = 0, weight_decay = 0,
-        labels = "parity" (or "classes", or the new label of each class), eval_points, n_eval = 1000,
+        labels = "parity" (or "classes", or the new label of each class), eval_points, n_eval = 1000, n_eval_train = 0,
         gradients = False, batch_statistics = False, precision = "float32" (or "bfloat16").
     seed: of the weights and the order of the data; the test inputs used are the same for all seeds.
     checkpoint: a file that keeps the state every checkpoint_every seconds, on interruption and at the end. If it exists

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from igbrepro import training
 from igbrepro.data import gaussian
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import SCHEMES, TRACED, HeadStart, InitSpec, check_init, initialize_
+from igbrepro.initialization import SCHEMES, TRACED, HeadStart, InitSpec, SelectedStart, check_init, initialize_
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
 from igbrepro.probes import batch_statistics, evaluating
 from igbrepro.theory import MaxPool, design
@@ -218,6 +218,53 @@ def test_a_head_is_not_set_without_training_inputs():
     for draw in (check_init, lambda start: build(SPECS["mlp"], start)):
         with pytest.raises(ParameterError, match=r"init=HeadStart\(.*call center_head_ or start_at_prior_"):
             draw(HeadStart("he"))
+
+
+def test_a_selected_start_is_the_first_of_a_sequence_that_is_biased_as_asked_for():
+    init = InitSpec(1.5, 0.5)
+    free, drawn_shares = [], []
+    for seed in range(8):
+        logits, history = trained_logits(SelectedStart(init, 0.95, 0.04, 130), 130, seed)
+        assert abs(np.bincount(logits.argmax(1)).max() / 130 - 0.95) <= 0.04
+        plain, _ = trained_logits(init, 130, seed)
+        drawn_shares.append(np.bincount(plain.argmax(1)).max() / 130)
+        if abs(drawn_shares[-1] - 0.95) <= 0.04:  # it fits at once, so it is the plain one
+            assert np.array_equal(plain, logits)
+            free.append(seed)
+        assert history.settings["share"] == 0.95 and history.settings["n_share_inputs"] == 130
+    assert 0 < len(free) < 8, drawn_shares
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"init": "edge-of-caos"}, "Did you mean 'edge-of-chaos'"),
+        ({"init": HeadStart("he")}, "only where a network is trained"),
+        ({"init": SelectedStart("he", 0.9)}, "only where a network is trained is it drawn until it fits"),
+        ({"share": 0}, "share=0: need a share"),
+        ({"share": 1.2}, "share=1.2: need a share"),
+        ({"within": -0.1}, "within=-0.1: need a share"),
+        ({"share": True}, "share=True: need a share"),
+        ({"n_inputs": 0}, "n_inputs=0: need a whole number"),
+    ],
+)
+def test_selected_starts_that_cannot_be_are_refused(change, words):
+    with pytest.raises(ParameterError, match=words):
+        SelectedStart(**{"init": "he", "share": 0.9} | change)
+
+
+def test_a_share_that_no_network_has_is_refused_when_it_is_drawn(monkeypatch):
+    monkeypatch.setattr("igbrepro.training.run._MOST_DRAWS", 3)
+    settings = {"steps": 1, "batch_size": 10, "n_eval": 10, "progress": False}
+    for start, words in (
+        (
+            SelectedStart("he", 0.2, n_inputs=130),
+            r"share=0\.2, within=0\.05: none of 3 networks .* favourite class 0\.",
+        ),
+        (SelectedStart("he", 0.9), "n_inputs=1000: gaussian.* has only 130 training inputs"),
+    ):
+        with pytest.raises(ParameterError, match=words):
+            training.train(SPECS["mlp"], start, DATASET, **settings)
 
 
 def test_heads_are_equal_however_they_are_said():

@@ -8,7 +8,7 @@ import pytest
 from runs.conftest import DATASET, FACTS, NETWORKS, SETTINGS, SPEC, VALUES, declare, printed, python
 
 from igbrepro.errors import ParameterError
-from igbrepro.initialization import HeadStart, InitSpec
+from igbrepro.initialization import HeadStart, InitSpec, SelectedStart
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec
 from igbrepro.runs import DataFacts, NotStorable, Parameters, Run, Sweep, declared
 from igbrepro.theory import TANH, Activation, AveragePool, MaxPool
@@ -60,6 +60,7 @@ OTHER_SETTINGS = {
     "weight_decay": 0.1,
     "labels": "classes",
     "eval_points": (7,),
+    "n_eval_train": 10,
     "n_eval": 100,
     "gradients": True,
     "batch_statistics": True,
@@ -87,6 +88,7 @@ def test_the_head_and_its_inputs_change_the_key():
     init = RUN.init
     starts = [init, *(HeadStart(init, *said) for said in (["centred"], ["centred", 65], [(1, 0)], [(0, 1)]))]
     starts += [HeadStart("he"), HeadStart("he", (1, 0)), "he"]
+    starts += [SelectedStart(init, *said) for said in ([0.9], [0.8], [0.9, 0.1], [0.9, 0.05, 64])]
     assert len({replace(RUN, init=start).key(FACTS) for start in starts}) == len(starts)
     for start, known in ((HeadStart(init), {"sigma_w2": 1.5, "sigma_b2": 0.1}), (HeadStart("he"), {"scheme": "he"})):
         assert replace(RUN, init=start).task["start"] == known | {"head": "centred", "n_inputs": 64}
@@ -101,6 +103,13 @@ def test_inputs_of_other_moments_have_another_key():
     part = DATASET.subset(n_train=400)
     alone = replace(part, moments=None)
     assert part.sha256 == alone.sha256 and RUN.key(DataFacts.of(part)) != RUN.key(DataFacts.of(alone))
+
+
+def test_a_setting_younger_than_stored_runs_changes_the_key_where_it_is_used():
+    assert "n_eval_train" not in RUN.task["settings"]
+    used = replace(RUN, settings=replace(SETTINGS, n_eval_train=10))
+    assert used.task["settings"]["n_eval_train"] == 10 and used.key(FACTS) != RUN.key(FACTS)
+    assert Run.of_task("one", used.task).settings == used.settings
 
 
 def test_names_change_no_key():
@@ -127,6 +136,7 @@ def test_whole_numbers_are_the_same_however_they_are_typed():
 
 
 STARTS = [InitSpec(2.0, 0.1), "default", "edge-of-chaos", HeadStart("lsuv"), HeadStart(InitSpec(2.0), (0.5, 0.5), 30)]
+STARTS += [SelectedStart(InitSpec(2.0), 0.9, n_inputs=30)]
 
 
 @pytest.mark.parametrize("init", STARTS, ids=str)

@@ -107,6 +107,30 @@ def test_the_untrained_network_is_evaluated_first_on_balanced_test_inputs():
             assert history.series(metric, class_=label).tolist() == pytest.approx([want[metric][label]])
 
 
+@pytest.mark.parametrize("spec", [SPEC, MLPSpec("tanh", 3, 16, input_shape=(20,), residual=0.5)])
+def test_training_inputs_are_evaluated_as_test_inputs_are(spec):
+    """A data set whose two splits are the same inputs, so that each number has its twin."""
+    same = data.Dataset(
+        *("twins", DATASET.train_images, DATASET.train_labels, DATASET.train_images, DATASET.train_labels),
+        classes=DATASET.classes,
+        source="test",
+    )
+    both = {"n_eval": 300, "n_eval_train": 300, "gradients": True}
+    frame = training.train_many({"one": (spec, INIT)}, same, seeds=[0, 1], **(SETTINGS | both), workers=1).frame
+    test, train = (frame[frame["split"] == split].drop(columns="split") for split in ("test", "train"))
+    assert (
+        test[test["metric"] != "loss"]
+        .reset_index(drop=True)
+        .equals(train[train["metric"] != "loss"].reset_index(drop=True))
+    )
+    assert len(train) > 100 and not frame.duplicated(["run", "seed", "step", "split", "metric", "class"]).any()
+    plain = training.train_many({"one": (spec, INIT)}, same, seeds=[0, 1], **(SETTINGS | {"n_eval": 300}), workers=1)
+    unasked = plain.frame
+    assert unasked["split"].eq("train").sum() == (unasked["metric"].eq("loss") & unasked["split"].eq("train")).sum()
+    accuracy = frame.query("metric == 'accuracy' and split == 'test'")["value"].to_numpy()
+    assert (accuracy == unasked.query("metric == 'accuracy'")["value"].to_numpy()).all()
+
+
 def test_the_table_is_tidy():
     history = train(eval_points=[10, 20])
     assert history.frame.columns.tolist() == ["step", "split", "metric", "class", "value"]
