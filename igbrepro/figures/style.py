@@ -197,19 +197,20 @@ def learning_curves(
     frame: pd.DataFrame,
     phases: Mapping[str, Phase | None],
     labels: Mapping[str, str] | None = None,
+    split: str = "test",
 ) -> None:
-    """Accuracy (first axes) and largest class fraction (second) on test data against the training step.
+    """Accuracy (first axes) and largest class fraction (second) against the training step; split: "test" or "train".
 
     frame: the table of `training.train_many`.  phases: the runs to show, in order, with the phase each starts in; None
         for one that has none, such as PyTorch's default, drawn in grey with a dash of its own.
     labels: texts of the legend, by default the run and its phase.
     Lines are means over seeds, shades the range over seeds; steps on a log axis which begins at step 0.
     """
-    shown = {"accuracy": "test accuracy", "max_class_fraction": "largest class fraction"}
+    shown = {"accuracy": f"{split} accuracy", "max_class_fraction": "largest class fraction"}
     others = [run for run, phase in phases.items() if phase is None]
     look: dict[str, Any]
     for ax, (metric, label) in zip(axes, shown.items(), strict=True):
-        rows: Any = frame[(frame["metric"] == metric) & (frame["split"] == "test") & frame["run"].isin(list(phases))]
+        rows: Any = frame[(frame["metric"] == metric) & (frame["split"] == split) & frame["run"].isin(list(phases))]
         for run, phase in phases.items():
             values = rows[rows["run"] == run].pivot(index="step", columns="seed", values="value")
             if phase is None:

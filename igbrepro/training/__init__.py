@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from igbrepro.training.milestones import (
     bootstrap_interval,
+    by_favour,
     interval_text,
     log_ratios,
     steps_until,
@@ -30,6 +31,7 @@ __all__ = [
     "Task",
     "TrainSettings",
     "bootstrap_interval",
+    "by_favour",
     "in_parts",
     "interval_text",
     "log_ratios",

@@ -32,22 +32,37 @@ def steps_until(
     return pd.DataFrame(reached.unstack("seed")).reindex(rows["run"].unique())
 
 
-def _test_rows(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The rows of a test metric over all classes."""
-    return pd.DataFrame(frame[(frame["split"] == "test") & (frame["metric"] == metric) & frame["class"].isna()])
+def _test_rows(frame: pd.DataFrame, metric: str, split: str = "test") -> pd.DataFrame:
+    """The rows of a metric of one split over all classes."""
+    return pd.DataFrame(frame[(frame["split"] == split) & (frame["metric"] == metric) & frame["class"].isna()])
 
 
-def values_at(frame: pd.DataFrame, metric: str, step: int | None = None) -> pd.DataFrame:
-    """A test metric over all classes at one evaluated step (None: the last), one row a run and one column a seed.
+def values_at(frame: pd.DataFrame, metric: str, step: int | None = None, split: str = "test") -> pd.DataFrame:
+    """A metric over all classes at one evaluated step (None: the last), one row a run and one column a seed.
 
     A run that diverged before that step is nan there.  Raises ParameterError for a metric or step not in the table.
     """
-    rows = _test_rows(frame, metric)
+    rows = _test_rows(frame, metric, split)
     at = rows["step"].max() if step is None else step
     found = pd.DataFrame(rows[rows["step"] == at])
     if found.empty:
-        raise ParameterError(f"metric={metric!r}, step={at!r}: not in the table; make it a metric and step of it.")
+        told = f"metric={metric!r}, step={at!r}, split={split!r}"
+        raise ParameterError(f"{told}: not in the table; make it a metric and step of it.")
     return found.pivot(index="run", columns="seed", values="value").reindex(rows["run"].unique())
+
+
+def by_favour(frame: pd.DataFrame) -> pd.DataFrame:
+    """The numbers that there are for each class, with the column `favoured`: whether it is the class that the untrained
+    network of this run and seed gives most inputs of this split to.
+
+    frame: the table of Histories, with step 0.  Of classes with equal shares the first is the favourite.
+    """
+    rows = pd.DataFrame(frame[frame["class"].notna()])
+    start = rows[(rows["step"] == 0) & (rows["metric"] == "class_fraction")]
+    which = ["run", "seed", "split"]
+    first = start.loc[start.groupby(which)["value"].idxmax(), [*which, "class"]]
+    rows = rows.merge(first.rename(columns={"class": "favourite"}), on=which)
+    return rows.assign(favoured=rows["class"] == rows["favourite"]).drop(columns="favourite")
 
 
 def bootstrap_interval(values: ArrayLike, level: float = 0.95, seed: int = 0) -> tuple[float, float]:

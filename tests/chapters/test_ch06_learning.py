@@ -57,13 +57,6 @@ def test_leads_in_time_carry_the_error_of_three_seeds_and_of_the_spacing():
     assert neutral.std_error == pytest.approx(0.1 / math.sqrt(6))
 
 
-def test_leads_in_accuracy_carry_the_error_of_three_seeds():
-    final = pd.DataFrame([[0.9, 0.8, 0.85], [0.7, 0.8, 0.8], [0.5, 0.5, 0.5]], index=NETWORKS)
-    ordered, _ = function("final_leads", final=final)("tanh")
-    assert ordered.value == pytest.approx(0.25 / 3)
-    assert 2 * ordered.std_error == pytest.approx(half_interval([0.2, 0.0, 0.05]))
-
-
 def test_the_rival_that_is_least_sure_decides():
     """Rivals 1.0 +- 0.4 and 0.10 +- 0.09: ranked by three errors the first would speak for both, and say yes."""
     sure = over_seeds("far", [1.0, 1.0, 1.0], rounding=0.4 * math.sqrt(6))

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from igbrepro.errors import ParameterError
-from igbrepro.training import bootstrap_interval, interval_text, log_ratios, steps_until, training_table, values_at
+from igbrepro.training import (
+    bootstrap_interval,
+    by_favour,
+    interval_text,
+    log_ratios,
+    steps_until,
+    training_table,
+    values_at,
+)
 
 STEPS = [0, 1, 10, 100]
 
@@ -105,5 +113,24 @@ def test_bad_input_is_named():
         steps_until(table({("edge", 0): [0.5] * 4}), "acuracy", 0.8)
     with pytest.raises(ParameterError, match=r"metric='acuracy'.*not in the table"):
         values_at(table({("edge", 0): [0.5] * 4}), "acuracy")
-    with pytest.raises(ParameterError, match="metric='accuracy', step=7: not in the table"):
+    with pytest.raises(ParameterError, match="metric='accuracy', step=7, split='test': not in the table"):
         values_at(table({("edge", 0): [0.5] * 4}), "accuracy", 7)
+
+
+def test_the_favoured_class_is_that_of_the_untrained_network_on_each_split():
+    rows = [("edge", seed, step, split, metric, k, value)
+        for seed, split, shares in ((0, "test", (0.9, 0.1)), (0, "train", (0.2, 0.8)), (1, "test", (0.5, 0.5)))
+        for step, share in ((0, shares), (5, shares[::-1]))
+        for metric, values in (("class_fraction", share), ("class_accuracy", (0.25, 0.75)))
+        for k, value in enumerate(values)
+    ]  # fmt: skip
+    rows.append(("edge", 0, 0, "test", "accuracy", None, 0.5))
+    frame = pd.DataFrame(rows, columns=["run", "seed", "step", "split", "metric", "class", "value"])
+    found = by_favour(frame.astype({"class": "Int64"}))
+    assert len(found) == 24
+    favourites = found[found["favoured"]].groupby(["seed", "split"])["class"].agg(["min", "max"])
+    assert favourites.to_dict("index") == {
+        (0, "test"): {"min": 0, "max": 0},
+        (0, "train"): {"min": 1, "max": 1},
+        (1, "test"): {"min": 0, "max": 0},
+    }
