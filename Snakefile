@@ -38,8 +38,9 @@ EXECUTED = f"{OUT}/executed"
 RECORDS = [str(record_path(notebook_path(name, EXECUTED))) for name in ENTRIES]
 STAGED = [str(notebook_path(name, f"{OUT}/src/notebooks")) for name in ENTRIES]
 CLAIMS, EXPECTED = (sorted(map(str, Path(NOTEBOOKS).glob(f"ch*/{file}"))) for file in ("claims.py", "expected.yml"))
+ABSTRACT = Path(NOTEBOOKS).parent / "book" / "abstract.yml"
 AGAIN = set(records_to_remake(EXECUTED))
-GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["claims", "claims_glance", "costs", "figures", "runs"])
+GENERATED = expand(f"{OUT}/src/book/generated/{{page}}.md", page=["abstract", "claims", "costs", "figures", "runs"])
 EVIDENCE = str(config.get("evidence", "on" if PRESET in ("study", "paper") else "off")).lower()
 EVIDENCE = {"true": "on", "false": "off"}.get(EVIDENCE, EVIDENCE)  # as YAML reads on and off
 os.environ["IGBREPRO_EVIDENCE"] = EVIDENCE
@@ -187,6 +188,7 @@ rule pages:
     input:
         RECORDS,
         CLAIMS,
+        str(ABSTRACT) if ABSTRACT.is_file() else [],
     output:
         GENERATED,
         STAGED,

@@ -1,4 +1,4 @@
-"""The book's generated pages: claims, claims at a glance, index of figures, run times and versions.
+"""The book's generated pages: the abstract with its verdicts, claims, index of figures, run times and versions.
 
 Everything on them comes from the records and the executed notebooks beside them; nothing is typed in by hand. Their
 words and layout stand in templates/*.md.j2.
@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from igbrepro.claims import Claim, Measurement, Outcome, Record, Verdict, describe_data
+from igbrepro.publishing.abstract import read_abstract
 from igbrepro.publishing.chapters import (
     NOTEBOOKS,
     chapter_number,
@@ -178,9 +179,11 @@ def _size(parameters: Mapping[str, Any]) -> str:
     return "".join(f"; {name} {text}" for (name, _), text in zip(shown, texts, strict=True))
 
 
-def glance_page(records: list[Record], register: Register) -> str:
-    """The short table for the first page of the book."""
-    return _render("claims_glance.md", {}, verdicts=all_verdicts(records, register), run=_run_line(records))
+def abstract_page(records: list[Record], register: Register, root: Path | str = NOTEBOOKS) -> str:
+    """The table for the first page of the book: the paper's sentences, from book/abstract.yml beside `root`."""
+    verdicts = all_verdicts(records, register)
+    sentences = read_abstract(Path(root).parent / "book" / "abstract.yml", verdicts)
+    return _render("abstract.md", {}, sentences=sentences, verdicts=verdicts, run=_run_line(records))
 
 
 def _thumbnail(figure: Figure, folder: Path) -> str:
@@ -296,7 +299,7 @@ FILTERS = {
 
 
 def write_pages(records_folder: Path | str, out_folder: Path | str, root: Path | str = NOTEBOOKS) -> list[Path]:
-    """Write claims.md, claims_glance.md, costs.md, figures.md and runs.md to `out_folder` and return their paths.
+    """Write abstract.md, claims.md, costs.md, figures.md and runs.md to `out_folder` and return their paths.
 
     records_folder: the tree of executed notebooks with their records beside them, a folder directly below the source
     root of the book; its name is the first part of the chapters' document names.
@@ -307,7 +310,7 @@ def write_pages(records_folder: Path | str, out_folder: Path | str, root: Path |
     out_folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "claims.md": claims_page(records, chapters, register),
-        "claims_glance.md": glance_page(records, register),
+        "abstract.md": abstract_page(records, register, root),
         "costs.md": costs_page(chapters, root),
         "figures.md": figures_page(chapters, out_folder / "thumbnails"),
         "runs.md": runs_page(records, chapters),

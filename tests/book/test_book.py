@@ -74,7 +74,7 @@ def test_every_code_name_of_the_notation_exists():
 
 def test_first_page_says_what_bias_means():
     text = " ".join((BOOK / "intro.md").read_text().split())
-    assert "no social or ethical judgement" in text and "generated/claims_glance.md" in text
+    assert "no social or ethical judgement" in text and "generated/abstract.md" in text
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

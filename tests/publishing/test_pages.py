@@ -4,13 +4,18 @@ import base64
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from toys import write_chapter
 
-from igbrepro.claims import Measurement, Record, judge, provenance
+from igbrepro.claims import Measurement, Outcome, Record, Verdict, judge, provenance
+from igbrepro.errors import ParameterError
 from igbrepro.publishing import load_claims, write_pages
+from igbrepro.publishing.abstract import Sentence, read_abstract
+from igbrepro.publishing.chapters import load_register
+from igbrepro.publishing.pages import all_verdicts
 
 MADE = {**provenance(), "commit": "0123456789abcdef", "dirty": False, "date": "2026-01-02T03:04:05+00:00"}
 DATA = {"name": "fashion-mnist", "source": "somewhere", "n_train": 10000, "n_test": 2000, "fallback": True}
@@ -91,14 +96,70 @@ def test_a_claim_without_verdict_is_listed_as_not_run_here(site):
     assert "not run here" in later and "no record of its notebook" in later
 
 
-def test_glance_counts_outcomes_and_escapes_what_markdown_would_read(site):
-    text = pages(site)["claims_glance.md"]
-    assert "1 reproduced with a caveat, 1 not reproduced, 1 not run here" in text
-    assert r"One \| half is \*half\*." in text
+ABSTRACT = """
+- {where: "abstract, all versions", sentence: "Halves are *halves*.", claims: [first, second], number: [first, 0]}
+- {where: version 3, sentence: Thirds are halves., claims: [second], number: [second, the number]}
+- {where: version 3, sentence: More comes later., claims: [third], number: [third, 0]}
+"""
+
+
+def test_the_abstract_gives_each_sentence_a_verdict_its_number_and_its_claims(site, root):
+    (root.parent / "book").mkdir()
+    (root.parent / "book" / "abstract.yml").write_text(ABSTRACT)
+    first, second, third = pages(site)["abstract.md"].split("\n* - ")[2:]
+    parts = ("with a caveat", "1 of 2 claims hold; 1 not reproduced", r"Halves are \*halves\*.", "0.5012 ± 0.0034")
+    assert not [part for part in (*parts, "{ref}`✓* <claim-first>` {ref}`✗ <claim-second>`") if part not in first]
+    assert "igb-not-reproduced" in second and "0 of 1 claims hold" in second and "0.3333 ± 0.0011" in second
+    assert "igb-not-run-here" in third and third.count("not run here") >= 2
+    assert "1 reproduced with a caveat, 1 not reproduced, 1 not run here" in third
+
+
+@pytest.mark.parametrize(
+    ("claims", "number", "words"),
+    [
+        ("[first, fourth]", "[first, 0]", "names fourth, which no chapter claims"),
+        ("[first]", "[first, size]", "claim 'first' has no measurement 'size'"),
+        ("[first]", "[first, 7]", "claim 'first' has no measurement 7"),
+    ],
+)
+def test_a_sentence_on_a_claim_or_number_that_is_not_there_is_refused(site, root, claims, number, words):
+    (root.parent / "book").mkdir()
+    entry = f"- {{where: x, sentence: y, claims: {claims}, number: {number}}}"
+    (root.parent / "book" / "abstract.yml").write_text(entry)
+    with pytest.raises(ParameterError, match=words):
+        pages(site)
+
+
+YES, BUT, NO, OPEN = Outcome.REPRODUCED, Outcome.CAVEAT, Outcome.NOT_REPRODUCED, Outcome.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "together"),
+    [
+        ([YES, YES], YES),
+        ([YES, BUT], BUT),
+        ([NO, NO], NO),
+        ([NO, OPEN], NO),
+        ([YES, NO], BUT),
+        ([YES, NO, OPEN], BUT),
+        ([YES, OPEN], OPEN),
+        ([OPEN, OPEN], OPEN),
+        ([YES, Outcome.NOT_RUN], Outcome.NOT_RUN),
+    ],
+)
+def test_verdicts_on_a_sentence_come_together(outcomes, together):
+    verdicts = tuple(Verdict("a", "b", "c", "d", one, one, "e", ()) for one in outcomes)
+    assert Sentence("text", "where", verdicts, None).outcome is together
+
+
+def test_every_sentence_of_the_abstract_names_claims_of_the_register():
+    verdicts = all_verdicts([], load_register())
+    sentences = read_abstract(Path(__file__).parents[2] / "book" / "abstract.yml", verdicts)
+    assert len(sentences) >= 8 and all(len(one.verdicts) > 1 for one in sentences)
 
 
 def test_pages_follow_the_register_not_the_alphabet(site):
-    text = pages(site)["claims_glance.md"]
+    text = pages(site)["claims.md"]
     assert text.index("<claim-first>") < text.index("<claim-second>") < text.index("<claim-third>")
 
 
@@ -136,14 +197,14 @@ def test_runs_page_tells_different_environments_apart(site):
 def test_no_records_at_all_still_make_pages(tmp_path, root):
     (tmp_path / "src/notebooks").mkdir(parents=True)
     texts = pages(tmp_path / "src/notebooks")
-    assert set(texts) == {"claims.md", "claims_glance.md", "costs.md", "figures.md", "runs.md"} and all(texts.values())
+    assert set(texts) == {"abstract.md", "claims.md", "costs.md", "figures.md", "runs.md"} and all(texts.values())
 
 
 def test_a_damaged_record_is_left_out_and_named(site):
     (site / "ch01_one" / "one.record.json").write_text("{")
     with pytest.warns(UserWarning, match=r"left out: .*one\.record\.json: not a record"):
         texts = pages(site)
-    assert "3 not run here" in texts["claims_glance.md"]
+    assert "3 not run here" in texts["abstract.md"]
 
 
 def test_pages_are_the_same_when_written_again(site):

@@ -118,12 +118,13 @@ def test_bad_input_is_named():
 
 
 def test_the_favoured_class_is_that_of_the_untrained_network_on_each_split():
-    rows = [("edge", seed, step, split, metric, k, value)
+    rows = [
+        ("edge", seed, step, split, metric, k, value)
         for seed, split, shares in ((0, "test", (0.9, 0.1)), (0, "train", (0.2, 0.8)), (1, "test", (0.5, 0.5)))
         for step, share in ((0, shares), (5, shares[::-1]))
         for metric, values in (("class_fraction", share), ("class_accuracy", (0.25, 0.75)))
         for k, value in enumerate(values)
-    ]  # fmt: skip
+    ]
     rows.append(("edge", 0, 0, "test", "accuracy", None, 0.5))
     frame = pd.DataFrame(rows, columns=["run", "seed", "step", "split", "metric", "class", "value"])
     found = by_favour(frame.astype({"class": "Int64"}))
