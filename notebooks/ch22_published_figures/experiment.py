@@ -72,9 +72,9 @@ def class_gradients(run: Run, dataset: Dataset, n_images: int) -> DataFrame:
     from igbrepro.networks import build
 
     some = dataset.subset(n_test=n_images, seed=run.seed)
-    images = torch.from_numpy(some.inputs("test", flat=False))
+    images = torch.from_numpy(some.inputs("test", flat=False)).double()  # single precision underflows at small ratios
     labels = torch.from_numpy(some.labels("test", "parity"))
-    model = build(run.spec, run.init, torch.Generator().manual_seed(run.seed))
+    model = build(run.spec, run.init, torch.Generator().manual_seed(run.seed)).double()
     logits = model(images)
     share, favoured = torch.bincount(logits.argmax(1), minlength=2).double().div(len(labels)).max(0)
     losses = F.cross_entropy(logits, labels, reduction="none")
@@ -83,7 +83,7 @@ def class_gradients(run: Run, dataset: Dataset, n_images: int) -> DataFrame:
     which = {"global": labels >= 0, "favoured": labels == favoured, "unfavoured": labels != favoured}
     for name, chosen in which.items():
         found = torch.autograd.grad(losses[chosen].mean(), parameters, retain_graph=True)
-        norms = torch.stack([one.double().square().sum() for one in found])
+        norms = torch.stack([one.square().sum() for one in found])
         rows += [(f"first_{name}", float(norms[0].sqrt())), (f"all_{name}", float(norms.sum().sqrt()))]
     return pd.DataFrame(rows, columns=["metric", "value"])
 
