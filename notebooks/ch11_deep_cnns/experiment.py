@@ -45,7 +45,13 @@ def untrained(p: Parameters, data: DataFacts) -> Sweep:
 def training(p: Parameters, data: DataFacts) -> Sweep:
     """All of them, at one learning rate."""
     settings = TrainSettings(
-        p.steps, p.batch_size, p.lr, labels=p.labels, n_eval=p.n_eval, eval_points=log_steps(p.steps, 16)
+        p.steps,
+        p.batch_size,
+        p.lr,
+        labels=p.labels,
+        n_eval=p.n_eval,
+        eval_points=log_steps(p.steps, 16),
+        precision=p.precision,
     )
     return Sweep(networks(p, data), settings, p.seeds)
 

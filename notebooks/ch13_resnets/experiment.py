@@ -68,6 +68,7 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
         n_eval=p.n_eval,
         eval_points=log_steps(p.steps, 16),
         batch_statistics=True,
+        precision=p.precision,
     )
     return Sweep(networks(p, data), settings, p.seeds)
 

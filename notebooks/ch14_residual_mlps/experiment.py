@@ -30,6 +30,12 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
         spec = MLPSpec("relu", p.depth, p.width, n_classes, data.input_shape, residual=scale)
         networks |= {f"{kind} {sigma_w2:g}": (spec, InitSpec(sigma_w2, p.sigma_b2)) for sigma_w2 in values}
     settings = TrainSettings(
-        p.steps, p.batch_size, p.lr, labels=p.labels, n_eval=p.n_eval, eval_points=log_steps(p.steps, 24)
+        p.steps,
+        p.batch_size,
+        p.lr,
+        labels=p.labels,
+        n_eval=p.n_eval,
+        eval_points=log_steps(p.steps, 24),
+        precision=p.precision,
     )
     return Sweep(networks, settings, p.seeds)

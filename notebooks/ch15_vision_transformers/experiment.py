@@ -34,7 +34,13 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
     specs = {kind: ViTSpec(*size, norm=whole, residual=whole) for kind, whole in kinds.items()}
     networks = {f"{kind} {name}": (spec, init) for kind, spec in specs.items() for name, init in inits.items()}
     settings = TrainSettings(
-        p.steps, p.batch_size, p.lr, labels="classes", n_eval=p.n_eval, eval_points=log_steps(p.steps, 20)
+        p.steps,
+        p.batch_size,
+        p.lr,
+        labels="classes",
+        n_eval=p.n_eval,
+        eval_points=log_steps(p.steps, 20),
+        precision=p.precision,
     )
     return Sweep(networks, settings, p.seeds)
 

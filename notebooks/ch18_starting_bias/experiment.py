@@ -71,5 +71,7 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
     networks = {f"{name}, {head}": network(name, head) for name, head in arms}
     networks["tanh, ordered, centred"] = network(list(made)[1], "centred", p.ordered_ratio)
     points = log_steps(p.steps, p.n_eval_points)
-    settings = TrainSettings(p.steps, p.batch_size, p.lr, labels=p.labels, n_eval=p.n_eval, eval_points=points)
+    settings = TrainSettings(
+        p.steps, p.batch_size, p.lr, labels=p.labels, n_eval=p.n_eval, eval_points=points, precision=p.precision
+    )
     return Sweep(networks, settings, p.seeds)

@@ -93,7 +93,14 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
     for kind, steps, lr in (("CNN", p.cnn_steps, p.cnn_lr), ("ResNet", p.resnet_steps, p.resnet_lr)):
         points = np.geomspace(max(1, steps // 16), steps, p.n_points).round().astype(int).tolist()
         plans[kind] = TrainSettings(
-            steps, p.batch_size, lr, labels="classes", n_eval=p.n_eval, eval_points=points, batch_statistics=True
+            steps,
+            p.batch_size,
+            lr,
+            labels="classes",
+            n_eval=p.n_eval,
+            eval_points=points,
+            batch_statistics=True,
+            precision=p.precision,
         )
     every = networks(p, data)
     settings = {name: plans["CNN" if isinstance(spec, CNNSpec) else "ResNet"] for name, (spec, _) in every.items()}
