@@ -5,6 +5,7 @@ from igbrepro.networks.cnn import CNNSpec
 from igbrepro.networks.mlp import MLPSpec, preactivations
 from igbrepro.networks.resnet import ResNetSpec
 from igbrepro.networks.spec import Spec
+from igbrepro.networks.torchvision import TORCHVISION, TorchvisionSpec, least_side
 from igbrepro.networks.vit import ViTSpec
 
 __all__ = [
@@ -12,7 +13,10 @@ __all__ = [
     "MLPSpec",
     "ResNetSpec",
     "Spec",
+    "TORCHVISION",
+    "TorchvisionSpec",
     "ViTSpec",
     "build",
+    "least_side",
     "preactivations",
 ]

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Spec(Protocol):
-    """The description of a network, which `build` and `train` take; MLPSpec, CNNSpec, ResNetSpec, ViTSpec are such.
+    """The description of a network, which `build` and `train` take.
 
-    Any hashable object with these members is one.  activation: an Activation or its name.  n_classes: logits.
-    input_shape: of one input.  depth: layers, as the description counts them.
+    MLPSpec, CNNSpec, ResNetSpec, ViTSpec, TorchvisionSpec are such.  Any hashable object with these members is one.
+    activation: an Activation or its name.  n_classes: logits.  input_shape: of one input.
+    depth: layers, as the description counts them.
     """
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, TorchvisionSpec, ViTSpec
 from igbrepro.runs.declared import Measured, NotStorable, Run, checksum
 
 if TYPE_CHECKING:
@@ -71,7 +71,17 @@ def _vit(spec: ViTSpec) -> int:
     return patches * channels * spec.patch**2 * spec.width + spec.depth * block + spec.width * spec.n_classes
 
 
-_KNOWN: dict[type, Callable[[Any], int]] = {MLPSpec: _mlp, CNNSpec: _cnn, ResNetSpec: _resnet, ViTSpec: _vit}
+def _torchvision(spec: TorchvisionSpec) -> float:
+    return spec.facts.operations * (spec.input_shape[1] / spec.facts.side) ** 2
+
+
+_KNOWN: dict[type, Callable[[Any], float]] = {
+    MLPSpec: _mlp,
+    CNNSpec: _cnn,
+    ResNetSpec: _resnet,
+    ViTSpec: _vit,
+    TorchvisionSpec: _torchvision,
+}
 
 
 def work(run: Run) -> float:

@@ -23,7 +23,7 @@ from igbrepro.checks import whole
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError, some
 from igbrepro.initialization import HeadStart, InitSpec, SelectedStart, Start, check_init
-from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, TorchvisionSpec, ViTSpec
 from igbrepro.theory import Activation, Pool, get_activation
 from igbrepro.training import TrainSettings
 
@@ -133,7 +133,8 @@ def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-_SPECS: dict[str, Any] = {spec.__name__: spec for spec in (MLPSpec, CNNSpec, ResNetSpec, ViTSpec)}
+_KINDS = MLPSpec, CNNSpec, ResNetSpec, ViTSpec, TorchvisionSpec
+_SPECS: dict[str, Any] = {spec.__name__: spec for spec in _KINDS}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import nn
 
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
-from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, ViTSpec, build
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, TorchvisionSpec, ViTSpec, build
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,10 @@ def test_an_architecture_of_ones_own_needs_no_list():
     assert isinstance(build(OneLayer()), nn.Linear)
 
 
-@pytest.mark.parametrize("kind", [MLPSpec, CNNSpec, ResNetSpec, ViTSpec])
+@pytest.mark.parametrize("kind", [MLPSpec, CNNSpec, ResNetSpec, ViTSpec, TorchvisionSpec])
 def test_every_description_is_one_and_its_class_is_none(kind):
-    spec = kind("relu", 3, 8) if kind in (MLPSpec, CNNSpec) else kind()
+    given = {MLPSpec: ("relu", 3, 8), CNNSpec: ("relu", 3, 8), TorchvisionSpec: ("resnet18",)}
+    spec = kind(*given.get(kind, ()))
     assert isinstance(spec, Spec)
     with pytest.raises(ParameterError, match=rf"spec=<class .*{kind.__name__}'>: need the description of a network"):
         build(kind)
@@ -50,6 +51,7 @@ def test_other_objects_are_refused_in_words(other):
 def test_descriptions_need_no_torch():
     code = (
         "import sys, igbrepro.networks as n; n.CNNSpec('relu', 3, 8).sizes; n.MLPSpec('tanh', 3, 8); n.ResNetSpec();"
-        "n.ViTSpec(); found = {'torch', 'torchvision'} & set(sys.modules); assert not found, found"
+        "n.ViTSpec(); n.TorchvisionSpec('resnet18').depth; "
+        "found = {'torch', 'torchvision'} & set(sys.modules); assert not found, found"
     )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

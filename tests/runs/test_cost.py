@@ -8,7 +8,7 @@ from runs.conftest import FACTS, SETTINGS, SPEC
 from torch.utils.flop_counter import FlopCounterMode
 
 from igbrepro.initialization import InitSpec
-from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, TorchvisionSpec, ViTSpec, build
 from igbrepro.runs import Pace, Run, StoredRun, in_words, multiply_adds, work
 from igbrepro.theory import MaxPool
 
@@ -25,8 +25,9 @@ RUN = Run("one", SPEC, InitSpec(1.5), 0, SETTINGS)
         (CNNSpec("relu", 3, 8, input_shape=(3, 16, 16), strides=(2,), pool=MaxPool(4), pool_stride=2), 0),
         (ResNetSpec("relu", (2, 1, 1), 4, input_shape=(3, 15, 16)), 0),
         (ViTSpec("gelu", 2, 16, 2, input_shape=(3, 16, 16)), 0.01),  # torch splits the tokens' sums otherwise
+        (TorchvisionSpec("resnet18", 1000, (3, 96, 96)), 0.01),  # its head costs the same for images of any size
     ],
-    ids=["mlp", "pooled", "residual", "cnn", "pooled cnn", "resnet", "vit"],
+    ids=["mlp", "pooled", "residual", "cnn", "pooled cnn", "resnet", "vit", "torchvision"],
 )
 def test_multiply_adds_are_those_that_torch_counts(spec, tolerance):
     model, counter = build(spec, "default").eval(), FlopCounterMode(display=False)

@@ -9,7 +9,7 @@ from runs.conftest import DATASET, FACTS, NETWORKS, SETTINGS, SPEC, VALUES, decl
 
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import HeadStart, InitSpec, SelectedStart
-from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec
+from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, TorchvisionSpec, ViTSpec
 from igbrepro.runs import DataFacts, NotStorable, Parameters, Run, Sweep, declared
 from igbrepro.theory import TANH, Activation, AveragePool, MaxPool
 from igbrepro.training import TrainSettings, log_steps
@@ -25,6 +25,7 @@ SPECS = {
     "cnn": CNNSpec("gelu", 3, 4, 2, IMAGE, strides=(2,), pool=MaxPool(4), pooled=(1, 2)),
     "resnet": ResNetSpec("relu", (1, 1), 4, 2, IMAGE, norm=False, scale="depth"),
     "vit": ViTSpec("gelu", 1, 8, 2, n_classes=2, input_shape=IMAGE),
+    "torchvision": TorchvisionSpec("mnasnet0_5", 2, (3, 8, 8)),
 }
 
 
