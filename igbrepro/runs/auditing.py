@@ -44,10 +44,11 @@ EARLY_GAP = "largest early gap, in tolerances"
 LATE_GAP = "largest late gap, in spreads over seeds"
 
 
-def audit_claim(chapter: str, *, measured: bool = False) -> Claim:
+def audit_claim(chapter: str, *, measured: bool = False, trains: bool = True) -> Claim:
     """The claim of a chapter that its shipped runs come out again.
 
-    chapter: "learning", its name without the number.  measured: its trainings are not plain ones (`Measured`).
+    chapter: "learning", its name without the number.  measured: its runs are no plain trainings (`Measured`).
+    trains: as of these.
     """
 
     def decide(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
@@ -62,7 +63,9 @@ def audit_claim(chapter: str, *, measured: bool = False) -> Claim:
             )
         return Outcome.REPRODUCED, f"{n.value:.0f} drawn at random ({n.note}) agree with what was shipped"
 
-    if measured:
+    if measured and not trains:
+        extent = f"every number to {MEASURED:g} of its size, or of the usual size of its kind"
+    elif measured:
         extent = "every number to within the spread over seeds"
     else:
         extent = (
@@ -72,8 +75,8 @@ def audit_claim(chapter: str, *, measured: bool = False) -> Claim:
     return Claim(
         id=f"{chapter.replace('_', '-')}-audit",
         title="The shipped runs come out again",
-        statement="Runs drawn at random among those shipped with this book, trained again on the machine that builds "
-        f"it, agree with them: {extent}.",
+        statement=f"Runs drawn at random among those shipped with this book, {'trained' if trains else 'made'} again on "
+        f"the machine that builds it, agree with them: {extent}.",
         source="ours; an audit of the evidence",
         rule=Rule(decide, (AUDITED,), local=True),
     )

@@ -1,6 +1,7 @@
 """Audits: runs that come out again, numbers that were changed, protocols that somebody forgot to raise."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,18 @@ from igbrepro.runs import Store, audit, audit_claim, write_runs
 from igbrepro.training import run as training_run
 
 CLAIM = audit_claim("learning")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ({}, "trained again.*first 10 steps"),
+        ({"measured": True}, "trained again.*spread over seeds"),
+        ({"measured": True, "trains": False}, "made again.*every number to 0.001 of its size"),
+    ],
+)
+def test_the_claim_says_what_is_compared(kind, words):
+    assert re.search(words, audit_claim("learning", **kind).statement)
 
 
 def verdict(found):
