@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from igbrepro.claims import Claim, Rule, all_of, between, greater
+from igbrepro.runs import audit_claim
 
 CLASSES = (2, 10, 100)
 
@@ -93,3 +94,6 @@ START_MATRIX = Claim(
     source="ours",
     rule=all_of(_within(), greater(matrix_lead(max(CLASSES)), 0.0)),
 )
+
+
+AUDIT = audit_claim("many_classes", measured=True, trains=False)
