@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from igbrepro.claims import Claim, all_of, between, greater
+from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
 WORST_FAMILY = "measured minus predicted, worst family"
@@ -70,3 +71,6 @@ ZOO_GRADIENT_NORM = Claim(
         greater(BATCH_MINUS_NO_NORM, 0.0, z=2),
     ),
 )
+
+
+AUDIT = audit_claim("zoo", measured=True, trains=False)

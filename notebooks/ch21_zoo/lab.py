@@ -4,60 +4,26 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-import torchvision
 from numpy.typing import ArrayLike
 from scipy.stats import permutation_test
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision import models
 
 from igbrepro.claims import normal_error
+from igbrepro.data import Dataset
 from igbrepro.diagnosis import diagnose
 from igbrepro.ensembles import OneNumberLaw, matrix_law, max_fractions
 from igbrepro.errors import ParameterError
+from igbrepro.networks import build
 from igbrepro.probes import Node, batch_statistics, carrier, evaluating, last_layer, recording, signal, trace
-
-
-def catalogue() -> pd.DataFrame:
-    """torchvision's classifiers by name; columns family (its module), parameters and operations.
-
-    parameters: of the network with 1,000 classes.  operations: multiplications of one image, at the size of image that
-    torchvision's own weights are for.
-    """
-    names = models.list_models(module=torchvision.models)
-    meta = {name: models.get_model_weights(name).DEFAULT.meta for name in names}
-    return pd.DataFrame(
-        {
-            "family": {name: _family(name) for name in names},
-            "parameters": {name: meta[name]["num_params"] for name in names},
-            "operations": {name: 1e9 * meta[name]["_ops"] for name in names},
-        }
-    )
-
-
-def _family(name: str) -> str:
-    try:
-        return models.get_model_builder(name).__module__.rsplit(".", 1)[1]
-    except ValueError:
-        raise ParameterError(f"name={name!r}: torchvision has no such model; catalogue() lists them.") from None
-
-
-def image_side(name: str, resolution: int) -> int:
-    """The smallest side of square images, `resolution` or more, that an architecture takes."""
-    family = _family(name)
-    if family == "swin_transformer":  # pads what does not fit its windows
-        return resolution
-    if family in ("vision_transformer", "maxvit"):  # whole patches, whole windows
-        step = 224 if family == "maxvit" else int(name.rsplit("_", 1)[1])
-        return step * math.ceil(resolution / step)
-    return max(resolution, *models.get_model_weights(name).DEFAULT.meta["min_size"])
+from igbrepro.runs import Run
 
 
 def enlarge(images: ArrayLike, side: int) -> Tensor:
@@ -69,18 +35,6 @@ def enlarge(images: ArrayLike, side: int) -> Tensor:
     if x.shape[2:] == (side, side):
         return x.contiguous()
     return F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
-
-
-def fresh(name: str, side: int, seed: int, n_classes: int = 1000) -> nn.Module:
-    """An architecture as torchvision initialises it, for images of this side; torch's random state is left alone."""
-    family, extra = _family(name), {}
-    if family in ("vision_transformer", "maxvit"):
-        extra = {"image_size": side} if family == "vision_transformer" else {"input_size": (side, side)}
-    elif family in ("googlenet", "inception"):
-        extra = {"init_weights": True}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return models.get_model(name, weights=None, num_classes=n_classes, **extra)
 
 
 @dataclass(frozen=True)
@@ -105,12 +59,6 @@ class Structure:
     positions: int
     rectified: bool
     after_head: str
-
-    @property
-    def head_reads(self) -> str:
-        """The same in a few words: "norm, relu, mean of 4"."""
-        pool = f"pool of {self.positions}" if self.positions > 1 else ""
-        return ", ".join(filter(None, (self.reads, self.rectifier, pool)))
 
 
 @torch.no_grad()
@@ -257,17 +205,55 @@ def pooled_correlation(positions: ArrayLike) -> np.ndarray:
     return 1 / (1 + (math.pi - 1) / np.asarray(positions, dtype=float))
 
 
-def plan(families: pd.Series, seeds: Sequence[int]) -> list[tuple[str, int]]:
-    """Which (architecture, seed) to run: each with the first seed, and those of small families with more of them.
+@cache
+def one_number_law(n_classes: int, n_images: int, n_law_draws: int, drawn_by: int) -> OneNumberLaw:
+    """The law for so many classes and images, whose noise depends on these numbers alone."""
+    return OneNumberLaw(n_classes, n_images, np.random.default_rng(drawn_by), n_law_draws)
 
-    families: family by architecture.  A family goes on to the next seed while it has fewer networks than there are
-    seeds.
-    """
-    runs = [(name, seeds[0]) for name in families.index]
-    for _, members in families.groupby(families):
-        rounds = math.ceil(len(seeds) / len(members))
-        runs += [(name, seed) for seed in seeds[1:rounds] for name in members.index]
-    return runs
+
+def _drawn(run: Run, dataset: Dataset, n_images: int, drawn_by: int) -> tuple[nn.Module, Tensor]:
+    """The network of a run, and its images, in double precision: rounding then moves no guess."""
+    images = dataset.subset(n_test=n_images, seed=drawn_by).inputs("test", flat=False)
+    model = build(run.spec, run.init, torch.Generator().manual_seed(run.seed))
+    return model.double(), enlarge(images, run.spec.input_shape[1]).double()
+
+
+def start_table(
+    run: Run, dataset: Dataset, n_images: int, drawn_by: int, n_classes: int, n_law_draws: int
+) -> pd.DataFrame:
+    """What `experiment.start` says."""
+    model, x = _drawn(run, dataset, n_images, drawn_by)
+    law = one_number_law(n_classes, n_images, n_law_draws, drawn_by)
+    seen = structure(model, x[:2])
+    found = asdict(seen) | asdict(start(model, x, law, n_classes, head=seen.head, seed=run.seed))
+    rows = [(name, *((said, 1.0) if isinstance(said, str) else ("", said))) for name, said in found.items()]
+    return pd.DataFrame(rows, columns=["metric", "split", "value"])
+
+
+def networks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Those numbers with one row a network, by run and seed, and a column for each field of Structure and Start."""
+    index = ["run", "seed"]
+    found = frame.pivot(index=index, columns="metric", values="value")
+    for field in (*fields(Structure), *fields(Start)):
+        if field.type == "str":
+            found[field.name] = frame[frame["metric"] == field.name].set_index(index)["split"]
+        elif field.type in ("int", "bool"):
+            found[field.name] = found[field.name].astype(field.type)
+    return found
+
+
+def head_reads(found: pd.DataFrame) -> pd.Series:
+    """What the heads read in a few words, "norm, relu, pool of 4"."""
+    pools = found["positions"].map(lambda positions: f"pool of {positions}" if positions > 1 else "")
+    parts = zip(found["reads"], found["rectifier"], pools, strict=True)
+    return pd.Series([", ".join(filter(None, row)) for row in parts], found.index)
+
+
+def pool_table(run: Run, dataset: Dataset, n_images: int, drawn_by: int) -> pd.DataFrame:
+    """What `experiment.pool` says."""
+    model, x = _drawn(run, dataset, n_images, drawn_by)
+    numbers = {"positions": structure(model, x[:2]).positions, "c": head_correlation(model, x)}
+    return pd.DataFrame({"metric": numbers.keys(), "value": numbers.values()})
 
 
 class Contrast(NamedTuple):

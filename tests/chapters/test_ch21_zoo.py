@@ -5,6 +5,8 @@ import http.server
 import math
 import shutil
 import threading
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,49 +14,24 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
-from torchvision import models
+from toys import smoke_parameters
 
 from igbrepro.ensembles import OneNumberLaw
 from igbrepro.errors import ParameterError
+from igbrepro.networks import TorchvisionSpec, build, least_side
+from igbrepro.runs import DataFacts
+from notebooks.ch21_zoo import experiment
 from notebooks.ch21_zoo import lab as zoo
 
 SCRIPT = Path(__file__).parents[2] / "book" / "_assets" / "sortable.js"
 
 
+def fresh(name, side, seed, n_classes=1000):
+    return build(TorchvisionSpec(name, n_classes, (3, side, side)), "default", torch.Generator().manual_seed(seed))
+
+
 def photographs(n, side, seed=0):
     return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(seed))
-
-
-def test_catalogue_has_the_numbers_of_the_documentation():
-    known = zoo.catalogue()
-    assert known.loc["resnet50"].tolist() == ["resnet", 25_557_032, pytest.approx(4.09e9, rel=0.01)]
-    assert known.loc["alexnet"].tolist() == ["alexnet", 61_100_840, pytest.approx(0.71e9, rel=0.01)]
-    assert known.loc["wide_resnet50_2", "family"] == "resnet" and known.loc["swin_v2_t", "family"] == "swin_transformer"
-    parameters = sum(p.numel() for p in zoo.fresh("squeezenet1_1", 32, seed=0).parameters())
-    assert known.loc["squeezenet1_1", "parameters"] == parameters
-
-
-@pytest.mark.parametrize(
-    ("name", "side"),
-    [
-        ("resnet18", 32),
-        ("alexnet", 63),
-        ("inception_v3", 75),
-        ("vit_b_16", 32),
-        ("vit_h_14", 42),
-        ("swin_t", 32),
-        ("swin_v2_t", 32),
-        ("maxvit_t", 224),
-    ],
-)
-def test_smallest_images(name, side):
-    assert zoo.image_side(name, 32) == side
-    assert zoo.image_side(name, 2 * side) == 2 * side
-
-
-def test_names_are_checked():
-    with pytest.raises(ParameterError, match="catalogue"):
-        zoo.image_side("resnet19", 32)
 
 
 def test_enlarged_images():
@@ -65,16 +42,6 @@ def test_enlarged_images():
     assert torch.equal(zoo.enlarge(grey, 2)[:, 1], torch.as_tensor(grey[:, 0], dtype=torch.float32))
     with pytest.raises(ParameterError, match="channel"):
         zoo.enlarge(np.zeros((2, 10)), 4)
-
-
-def test_fresh_is_what_torchvision_draws():
-    state = torch.get_rng_state()
-    model = zoo.fresh("mnasnet0_5", 32, seed=3, n_classes=10)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(3)
-    wanted = models.mnasnet0_5(num_classes=10)
-    torch.set_rng_state(state)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), wanted.parameters(), strict=True))
 
 
 # By hand, from the papers: norm, residual sums, what the head reads, whether that is never negative.
@@ -96,17 +63,18 @@ DESIGNS = {
 
 @pytest.mark.parametrize("name", DESIGNS)
 def test_structure_is_seen(name):
-    seen = zoo.structure(zoo.fresh(name, 64, seed=0, n_classes=10), photographs(2, 64))
-    assert (seen.norm, seen.sums, seen.head_reads, seen.rectified) == DESIGNS[name]
+    seen = zoo.structure(fresh(name, 64, seed=0, n_classes=10), photographs(2, 64))
+    (head_reads,) = zoo.head_reads(pd.DataFrame([seen]))
+    assert (seen.norm, seen.sums, head_reads, seen.rectified) == DESIGNS[name]
 
 
 def test_where_norms_stand():
-    densenet = zoo.structure(zoo.fresh("densenet121", 32, seed=0), photographs(2, 32))
+    densenet = zoo.structure(fresh("densenet121", 32, seed=0), photographs(2, 32))
     assert densenet.norm_after_layer == pytest.approx(59 / 121)  # the first and one of two in each of 58 dense layers
     assert densenet.activation == "relu" and densenet.head == "classifier"
-    convnext = zoo.structure(zoo.fresh("convnext_tiny", 32, seed=0), photographs(2, 32))
+    convnext = zoo.structure(fresh("convnext_tiny", 32, seed=0), photographs(2, 32))
     assert convnext.norm_after_layer == pytest.approx(19 / 23)  # stem and 18 blocks; not in front of 3 strides and head
-    squeezenet = zoo.structure(zoo.fresh("squeezenet1_1", 32, seed=0), photographs(2, 32))
+    squeezenet = zoo.structure(fresh("squeezenet1_1", 32, seed=0), photographs(2, 32))
     assert math.isnan(squeezenet.norm_after_layer) and squeezenet.after_head == "relu, adaptive_avg_pool2d"
 
 
@@ -135,12 +103,79 @@ def test_start_of_a_linear_map_follows_the_law():
 
 
 def test_a_head_of_zeros_is_drawn_anew():
-    model = zoo.fresh("vit_b_32", 32, seed=0, n_classes=20)
+    model = fresh("vit_b_32", 32, seed=0, n_classes=20)
     law = OneNumberLaw(2, 4, np.random.default_rng(0))
     found = zoo.start(model, photographs(4, 32), law, 2, seed=1)
     bound = 1 / math.sqrt(768)
     assert found.zero_head and 0.9 * bound < float(model.heads.head.weight.detach().abs().max()) <= bound
     assert 0.5 <= found.share < 1 and np.isfinite(found.gradient)
+
+
+parameters = partial(smoke_parameters, "ch21_zoo")
+
+
+def test_what_is_too_large_is_left_out_and_why():
+    names = ["resnet18", "regnet_y_128gf", "maxvit_t", "efficientnet_b6"]
+    found = experiment.catalogue(parameters(architectures=names))
+    assert list(found["left_out"]) == [
+        "",
+        "645 million weights",
+        "needs images of 224 pixels a side",
+        "19 billion multiplications an image",
+    ]
+    assert list(found["side"]) == [32, 32, 224, 32] and found.loc["resnet18", "family"] == "resnet"
+    assert len(experiment.catalogue(parameters(architectures=None))) >= 80
+    with pytest.raises(ParameterError, match="name='resnet19': torchvision has no such model"):
+        experiment.catalogue(parameters(architectures=["resnet19"]))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return experiment.dataset(parameters())
+
+
+def test_the_sweeps_are_of_all_architectures_and_of_the_smallest_of_each_family(data):
+    names = ["mnasnet1_0", "mnasnet0_5", "maxvit_t", "alexnet"]
+    p, facts = parameters(architectures=names, seeds=[4, 5]), DataFacts.of(data)
+    survey, pools = experiment.survey(p, facts), experiment.pools(p, facts)
+    assert list(survey.networks) == ["mnasnet1_0", "mnasnet0_5", "alexnet"] and survey.seeds == (4, 5)
+    assert survey.networks["alexnet"] == (TorchvisionSpec("alexnet", 200, (3, 63, 63)), "default")
+    assert sorted(pools.networks) == [
+        f"{n}, {s} pixels" for n, s in (("alexnet", 63), ("alexnet", 64), ("mnasnet0_5", 32), ("mnasnet0_5", 64))
+    ]
+    assert pools.seeds == (4,)
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "squeezenet1_1"])
+def test_a_run_is_a_diagnosis_and_comes_back_as_one(data, name):
+    p = parameters(architectures=[name], seeds=[3])
+    (run,) = experiment.survey(p, DataFacts.of(data)).runs
+    frame = run.settings.numbers(run, data).assign(run=name, seed=3)
+    (found,) = zoo.networks(frame).to_dict("records")
+    side = least_side(name, 32)
+    x = zoo.enlarge(data.subset(n_test=8, seed=21).inputs("test", flat=False), side)
+    model = fresh(name, side, 3, 200)
+    seen = zoo.structure(model, x[:2])
+    assert {key: found[key] for key in asdict(seen)} == pytest.approx(asdict(seen), nan_ok=True)
+    law = OneNumberLaw(10, 8, np.random.default_rng(21), 500)
+    start = asdict(zoo.start(model, x, law, 10, head=seen.head, seed=3))  # in single precision
+    assert {key: found[key] for key in start} == pytest.approx(start, rel=1e-3)
+    assert isinstance(found["rectified"], bool) and isinstance(found["sums"], int)
+
+
+def test_heads_in_words():
+    read = {"reads": ["norm", "sum", "norm"], "rectifier": ["relu", "", "silu"], "positions": [4, 1, 1]}
+    assert list(zoo.head_reads(pd.DataFrame(read))) == ["norm, relu, pool of 4", "sum", "norm, silu"]
+
+
+def test_the_last_pool_of_larger_images(data):
+    p = parameters(architectures=["mnasnet0_5"], n_images=40)
+    small, large = (
+        run.settings.numbers(run, data).set_index("metric")["value"]
+        for run in experiment.pools(p, DataFacts.of(data)).runs
+    )
+    assert (small["positions"], large["positions"]) == (1, 4) and small["c"] < large["c"]
+    assert small["c"] == pytest.approx(1 / math.pi, abs=0.05)
 
 
 def test_pooled_rectified_normal_numbers():
@@ -149,13 +184,6 @@ def test_pooled_rectified_normal_numbers():
     c = (a * b).mean() / np.sqrt((a**2).mean() * (b**2).mean())
     assert zoo.pooled_correlation(9) == pytest.approx(c, abs=0.003)
     assert zoo.pooled_correlation([1, np.inf]) == pytest.approx([1 / np.pi, 1])
-
-
-def test_plan_gives_small_families_more_seeds():
-    families = pd.Series({"a1": "a", "b1": "b", "b2": "b", "c1": "c", "c2": "c", "c3": "c"})
-    first = [(name, 5) for name in families.index]
-    assert zoo.plan(families, [5]) == first
-    assert zoo.plan(families, [5, 6, 7]) == [*first, ("a1", 6), ("a1", 7), ("b1", 6), ("b2", 6)]
 
 
 def test_contrast_counts_families():
