@@ -50,7 +50,7 @@ PUBLISHED_TRAINING = Claim(
     title="tanh, at the paper's size: who leaves chance, and when",
     statement="At the paper's width, depth, learning rate, precision and starting fractions the edge of chaos leaves "
     "chance (an accuracy of 0.6) after 10 to 20 steps and order after 60 to 100, each to within a factor of two, and "
-    "the chaotic networks do not in three times that.",
+    "the chaotic networks do not.",
     source="arXiv:2505.12096, figure of the training dynamics of MLPs, tanh",
     rule=all_of(between(EDGE_STEP, 5, 40), between(ORDERED_STEP, 30, 200), between(CHAOTIC_BEST, 0.4, 0.6)),
 )
