@@ -75,8 +75,8 @@ def audit_claim(chapter: str, *, measured: bool = False, trains: bool = True) ->
     return Claim(
         id=f"{chapter.replace('_', '-')}-audit",
         title="The shipped runs come out again",
-        statement=f"Runs drawn at random among those shipped with this book, {'trained' if trains else 'made'} again on "
-        f"the machine that builds it, agree with them: {extent}.",
+        statement=f"Runs drawn at random among those shipped with this book, {'trained' if trains else 'made'} again "
+        f"on the machine that builds it, agree with them: {extent}.",
         source="ours; an audit of the evidence",
         rule=Rule(decide, (AUDITED,), local=True),
     )
