@@ -177,11 +177,13 @@ def test_torch_has_wheels_for_each_platform(tmp_path, platform):
     resolve(tmp_path, "--no-deps", "--python-version", "3.12", "--platform", WHEELS[platform], *pinned)
 
 
-def test_citation_names_the_paper_of_the_bibliography():
+def test_readme_citation_intro_and_bibliography_name_one_paper():
     paper = yaml.safe_load((ROOT / "CITATION.cff").read_text())["preferred-citation"]
     entry = (ROOT / "book" / "references.bib").read_text().split("@inproceedings{bassi2025,")[1].split("\n}")[0]
     assert paper["title"] in entry and str(paper["year"]) in entry
-    assert all(f"{author['family-names']}, {author['given-names']}" in entry for author in paper["authors"])
+    names = " and ".join(f"{author['family-names']}, {author['given-names']}" for author in paper["authors"])
+    assert f"{{{names}}}" in entry
+    assert all(f"*{paper['title']}*" in (ROOT / page).read_text() for page in ("README.md", "book/intro.md"))
 
 
 def test_theory_claims_and_publishing_import_without_torch():
