@@ -64,9 +64,10 @@ def critical_sigma_w2(
     than the variance does; signal/gradient is the slope of the correlation map at c = 1 for every sigma_w2.
     Returns the shape of sigma_b2; nan, with the warning NoEdge, where no edge is found at variances up to 1e4.
     Piecewise-linear activations have the same value for every sigma_b2, though for sigma_b2 > 0 their variance then
-    grows without bound.  For GELU and its like with a small sigma_b2 (below about 0.15) the variance that has chi = 1
+    grows without bound.  For GELU and its like with a small sigma_b2 (GELU: below 0.173) the variance that has chi = 1
     is an unstable fixed point, which the warning UnstableEdge says: networks that start below it settle in the ordered
-    phase, and from above it the variance diverges.
+    phase, and from above it the variance runs away, to a larger fixed point (GELU from 0.150 on: to 19.1 at 0.16) or
+    without end.
     Raises ParameterError for other criteria or a negative sigma_b2.
     Source: Schoenholz et al. 2017, section 3; the paper's edge of chaos.
     """
@@ -84,7 +85,7 @@ def critical_sigma_w2(
     if loose.any():
         warnings.warn(
             f"sigma_b2={float(sigma_b2[loose].flat[0]):g}: on the edge of chaos of {who} the variance is not stable: "
-            "from below it falls into the ordered phase, from above it diverges; take a larger sigma_b2.",
+            "from below it falls into the ordered phase, from above it runs away; take a larger sigma_b2.",
             UnstableEdge,
             stacklevel=2,
         )

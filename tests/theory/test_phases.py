@@ -17,6 +17,7 @@ from igbrepro.theory import (
     Phase,
     classify,
     critical_sigma_w2,
+    edge_line,
     neutral_sigma_w2,
     phase_grid,
 )
@@ -249,6 +250,24 @@ def test_an_edge_at_which_the_variance_is_not_stable_is_said():
         warnings.simplefilter("error")
         for activation, bias in ((GELU, 0.5), (TANH, [0.0, 0.1]), (RELU, 0.0), (ERF, 0.0)):
             critical_sigma_w2(activation, bias)
+
+
+def test_where_the_edge_of_gelu_is_stable_and_where_its_variance_goes_from_an_unstable_one():
+    """The numbers of critical_sigma_w2's docstring, by QUADPACK: E[x phi phi'] / q is the slope of E[phi^2]."""
+
+    def slope(sigma_b2):
+        sigma_w2, q = edge_by_quadrature(GELU, sigma_b2, 2, 6)
+        return sigma_w2 * mean(lambda x: x * GELU(x) * GELU.derivative(x), q) / q
+
+    assert [slope(b2) for b2 in (0.15, 0.16, 0.17, 0.18)] == pytest.approx([1.0082, 1.0043, 1.0009, 0.9980], abs=6e-5)
+    assert brentq(lambda b2: slope(b2) - 1, 0.17, 0.18) == pytest.approx(0.173, abs=5e-4)
+    assert [bool(edge_line(GELU, b2)[1]) for b2 in (0.1729, 0.1730)] == [False, True]
+    # from above the unstable variance: without end where sigma_w2 >= 2, to a larger one from sigma_b2 = 0.150 on
+    assert brentq(lambda b2: edge_by_quadrature(GELU, b2, 2, 6)[0] - 2, 0.14, 0.16) == pytest.approx(0.150, abs=5e-4)
+    sigma_w2, q = edge_by_quadrature(GELU, 0.16, 2, 6)
+    far = brentq(lambda x: sigma_w2 * mean(lambda u: GELU(u) ** 2, x) + 0.16 - x, 10, 40)
+    assert far == pytest.approx(19.1, abs=0.05)
+    assert MeanField(GELU, sigma_w2=sigma_w2, sigma_b2=0.16).fixed_point(1.01 * q).q == pytest.approx(far, rel=1e-6)
 
 
 def test_no_edge_is_said_in_words():
