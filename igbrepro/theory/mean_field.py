@@ -75,6 +75,7 @@ class Trajectory(_Correlated):
 class DepthScales:
     """e-folding depths of the variance (xi_q), the correlation (xi_c), the gradient (xi_gradient); inf at an edge.
 
+    xi_c is inf wherever c follows a power of depth: at an edge, and for ReLU without bias or above its edge too.
     Where the variance diverges, xi_q is the depth over which it grows by a factor e.
     """
 
@@ -219,7 +220,8 @@ class MeanField:
     def depth_scales(self) -> DepthScales:
         """Depths over which q and c approach their fixed point, and gradients grow or fall, by a factor e.
 
-        -1/log of the slopes of the q-map and of the normalised c-map there, and 1/|log chi|.
+        -1/log of the slopes of the q-map and of the normalised c-map there, and 1/|log chi|. Where q* > 0 is finite and
+        c* = 1, the slope of the c-map is chi; where q vanishes or diverges, as ReLU's may, it is chi q / q_map(q).
         Source: Schoenholz et al. 2017, eqs. (7) to (9).
         """
         at = self.fixed_point()

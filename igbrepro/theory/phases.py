@@ -24,11 +24,16 @@ _LOG_Q = np.array_split(np.linspace(np.log(1e-20), np.log(1e4), 240), 12)
 
 
 class Phase(IntEnum):
-    """What depth does to gradients (chi) and to the correlation of two inputs (c*); the paper's phase diagram."""
+    """What depth does to gradients (chi) and to the correlation of two inputs (c*); the paper's phase diagram.
 
-    ORDERED = 0  # chi < 1, c* = 1: gradients vanish, deep prejudice
-    EDGE = 1  # chi = 1: transient deep prejudice, gamma grows as a power of depth
-    CHAOTIC_DEEP = 2  # chi > 1, c* = 1: gradients explode, deep prejudice
+    A deep prejudice (c* = 1) is persistent where gamma grows exponentially with depth, and transient where it grows as
+    a power of it. Where a variance q* > 0 is kept, chi says which: persistent in order, transient at the edge. That of
+    ReLU is transient at the edge and above it, and without bias below it too; that of pooled ReLU never is.
+    """
+
+    ORDERED = 0  # chi < 1, c* = 1: gradients vanish, deep prejudice, persistent (ReLU without bias: transient)
+    EDGE = 1  # chi = 1: gradients keep their size, transient deep prejudice
+    CHAOTIC_DEEP = 2  # chi > 1, c* = 1: gradients explode, deep prejudice, transient for ReLU
     PREJUDICE = 3  # chi > 1, 1/2 < c* < 1: gradients explode, 1 < gamma < inf
     NEUTRALITY = 4  # chi > 1, c* <= 1/2: gradients explode, gamma <= 1
 

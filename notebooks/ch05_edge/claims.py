@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
@@ -17,6 +19,21 @@ LARGEST_FRACTION = "mean largest class fraction"
 GAMMA_RATIO = "γ / γ of infinite width"
 FRACTION_IF_GAMMA = "what the mean of 1/(1+γ) implies"
 PHASES = ("edge", "ordered", "chaotic")
+LINE = "σ_w² = 2, σ_b² = 0.1"  # the edge of ReLU with bias vectors
+EXPONENT = "exponent of depth in the maps, farthest from 2"
+MAPS_KAPPA = "κ of the maps, farthest"
+NETWORKS_KAPPA = "κ of networks"
+ON_LINE = "networks on the edge with bias vectors, amplitude of 1/l²"
+RATE_IN_ORDER = "factor a layer of 1 − c in the maps, ordered with bias vectors"
+SCALE_IN_ORDER = "e-folding depth in networks, ordered with bias vectors"
+EDGE_GRADIENT = "gradient a layer on the edge"
+LEAST_EXPONENT = "smallest exponent of γ on the edge"
+LARGEST_EXPONENT = "largest exponent of γ on the edge"
+ORDERED_GRADIENT = "largest gradient a layer in order"
+ORDERED_EXPONENT = "smallest exponent of γ in order"
+CHAOTIC_GRADIENT = "smallest gradient a layer in chaos"
+CHAOTIC_EXPONENT = "exponent of γ in chaos, farthest from 0"
+TRANSIENT_ELSEWHERE = "starts off the edge whose γ is a power of depth"
 
 
 EDGE_POWER_LAWS = Claim(
@@ -54,6 +71,43 @@ EDGE_FRACTIONS = Claim(
     rule=all_of(
         agrees(farthest(), max_z=4.2, resolution=0.02, slack=0.005),
         agrees(least_precise(), max_z=4.2, resolution=0.02, slack=0.005),
+    ),
+)
+
+
+EDGE_RELU_RATES = Claim(
+    id="edge-relu-rates",
+    title="ReLU: a power of depth is no mark of the edge",
+    statement="In ReLU networks with bias vectors 1 − c falls exponentially below σ_w² = 2, as κ/(4 l²) on that line "
+    "and as κ/l² above it, and without bias vectors as κ/l² at every σ_w², with κ = 9π²/2.",
+    source="arXiv:2505.12096, transient deep prejudice and phases of ReLU; the rates are derived here",
+    rule=all_of(
+        exact(EXPONENT, 0.02),
+        exact(MAPS_KAPPA, 1e-3),
+        exact(RATE_IN_ORDER, 1e-3),
+        agrees(farthest(NETWORKS_KAPPA), max_z=4.2, resolution=0.05, slack=0.02),
+        agrees(least_precise(NETWORKS_KAPPA), max_z=4.2, resolution=0.05, slack=0.02),
+        agrees(SCALE_IN_ORDER, max_z=4, resolution=0.03, slack=0.02),
+    ),
+)
+
+
+EDGE_OPTIMAL_START = Claim(
+    id="edge-optimal-start",
+    title="The start that keeps gradients has transient deep prejudice",
+    statement="On the edge of chaos squared gradients keep their size and γ grows as a power of depth, and nowhere "
+    "else: in order gradients vanish and γ outruns every power, in chaos gradients explode and γ stays finite.",
+    source="arXiv:2505.12096, proposition on the optimal start and table of phases; training is chapter 6's part",
+    rule=all_of(
+        agrees(farthest(EDGE_GRADIENT), max_z=4.2, resolution=0.01, slack=0.005),
+        agrees(least_precise(EDGE_GRADIENT), max_z=4.2, resolution=0.01, slack=0.005),
+        between(LEAST_EXPONENT, 0.5, 2.5),
+        between(LARGEST_EXPONENT, 0.5, 2.5),
+        between(ORDERED_GRADIENT, 0, 1),
+        between(ORDERED_EXPONENT, 2.5, math.inf),
+        between(CHAOTIC_GRADIENT, 1, math.inf),
+        between(CHAOTIC_EXPONENT, -0.25, 0.25),
+        also=exact(TRANSIENT_ELSEWHERE, 0),
     ),
 )
 

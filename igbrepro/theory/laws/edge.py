@@ -1,6 +1,8 @@
-"""At the edge of chaos: how the correlation approaches 1 as a power of depth, and with which amplitude.
+"""How the correlation approaches 1 as a power of depth, and with which amplitude.
 
-1 - c_l -> RELU_KAPPA / l^2 for ReLU without bias, and -> edge_beta / l for smooth activations at q* > 0.
+1 - c_l -> edge_beta / l for smooth activations at the edge of chaos with q* > 0. For ReLU 1 - c_l -> RELU_KAPPA / l^2
+without bias, whatever sigma_w2 is, and with bias above the edge; on the edge with bias it is RELU_KAPPA / (4 l^2), and
+below it (sigma_w2 / 2)^l.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ Given layer l, the overlaps K_ab = sigma_w2 <phi_a phi_b> + sigma_b2 of the next
 they scatter about the infinite-width map F with a covariance Sigma/N. To first order in 1/N their covariance V and the
 shift d of their means obey
 
-    V' = J V J^T + Sigma,      d' = J d + H:V / 2,
+    V_next = F' V F'^T + Sigma,      d_next = F' d + F'':V / 2,
 
-with J and H the first and second derivatives of F. All inputs are alike (equal variance, equal correlation of every
+with F' and F'' the first and second derivatives of F. All inputs are alike (equal variance, equal correlation of every
 pair), so V has five different entries, named by the inputs that their overlaps join: aa with aa, aa with bb, aa with
 ab, aa with bc, ab with ab. Fourth moments follow from nodes that are independent given what their inputs share.
 """
@@ -104,8 +104,8 @@ def width_gap(
 def relu_gap_limit(c0: float = 0.0, scatter: float = 0.0) -> float:
     """What width_gap(...).gamma tends to in deep bias-free ReLU networks, of any sigma_w2.
 
-    There the inputs end up as one direction with different lengths. Each layer adds (2/N) (6 - 4 J) to the variance of
-    the logarithm of the ratio of two squared lengths, J = E[relu(u)^2 relu(v)^2] for normal u, v of that layer's c, and
+    There the inputs end up as one direction with different lengths. Each layer adds (2/N) (6 - 4 m) to the variance of
+    the logarithm of the ratio of two squared lengths, m = E[relu(u)^2 relu(v)^2] for normal u, v of that layer's c, and
     an eighth of that variance stays in 1/(1 + gamma).
     """
     angle = np.arccos(finite("c0", c0, 0, 1))
