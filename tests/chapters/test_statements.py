@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.optimize import brentq
-from scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 from igbrepro.initialization import InitSpec
 from igbrepro.publishing import notebook_path
-from igbrepro.theory import RELU, RELU_KAPPA, MeanField
+from igbrepro.theory import RELU, RELU_KAPPA, TANH, MeanField, conv_kernel
 from notebooks.ch04_phase_diagrams import plain_quadrature as plain
 from notebooks.ch05_edge import lab
 
@@ -91,3 +92,60 @@ def test_relu_with_bias_decays_exponentially_in_order_and_its_depth_scales_say_w
     scales = MeanField(RELU, sigma_w2=[1.5, 1.5, 2.0, 3.0], sigma_b2=[0.1, 0, 0.1, 0.1]).depth_scales()
     np.testing.assert_allclose(scales.xi_c, [-1 / math.log(0.75), np.inf, np.inf, np.inf])
     np.testing.assert_allclose(scales.xi_gradient[[0, 1, 3]], 1 / np.abs(np.log([0.75, 0.75, 1.5])))
+
+
+# --- chapters 7, 9, 10 and 11 ---------------------------------------------------------------------------------------
+
+
+def test_windows_of_three_need_equal_norms():
+    """tanh, sigma_w2 = 1, sigma_b2 = 1e-4, q_a = 100, x_b = 0: below r_3, by drawing the nodes."""
+    rng, n, b2 = np.random.default_rng(1), 2_000_000, 1e-4
+    common = rng.standard_normal((n, 3))
+    own = rng.standard_normal((n, 3))
+    corr = b2 / math.sqrt(100 * b2)
+    x, y = 10 * common, math.sqrt(b2) * (corr * common + math.sqrt(1 - corr**2) * own)
+    a, b = np.tanh(x).max(1), np.tanh(y).max(1)
+    c = (np.mean(a * b) + b2) / math.sqrt((np.mean(a**2) + b2) * (np.mean(b**2) + b2))
+    assert c == pytest.approx(0.439, abs=0.002)
+
+    def ratio(t):
+        grid = np.linspace(-9, 9, 20_001)
+        weight = 3 * ndtr(grid) ** 2 * np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi) * (grid[1] - grid[0])
+        return (weight @ np.clip(grid, -t, t)) ** 2 / (weight @ np.clip(grid, -t, t) ** 2)
+
+    assert min(map(ratio, np.geomspace(0.01, 9, 200))) == pytest.approx(0.561, abs=5e-4)
+
+
+def test_the_errors_of_both_classes_in_ordered_relu_networks_without_bias():
+    """q = 1.5 (3/4)^l and c by the arc-cosine map, then two plain quadratures; both means tend to 1/4."""
+    path = relu_path(1.5, 0.0, 50)
+
+    def error(layer, sign):
+        q, s = 1.5 * 0.75**layer, path[layer]
+
+        def of(z):
+            return plain.gaussian_mean(lambda u: expit(sign * z * math.sqrt(2 * q * (1 - s)) + u) ** 2, 2 * q * s)
+
+        return 2 * quad(lambda z: of(z) * math.exp(-z * z / 2), 0, 9)[0] / math.sqrt(2 * math.pi)
+
+    for layer, want, digits in ((12, (0.198, 0.313), 5e-4), (50, (0.2497, 0.2503), 5e-5)):
+        assert [error(layer, sign) for sign in (-1, 1)] == pytest.approx(want, abs=digits)
+
+
+def test_the_slope_of_residual_tanh_crosses_one_at_a_variance_that_is_not_kept():
+    q, slopes = 1.5, []
+    for _ in range(6):
+        after = q + plain.gaussian_mean(lambda x: math.tanh(x) ** 2, q) + 0.5
+        slopes.append((1 + plain.gaussian_mean(lambda x: slope(x) ** 2, q)) * q / after)
+        q = after
+    assert [slopes[0], slopes[5]] == pytest.approx([0.848, 1.020], abs=5e-4)
+
+
+@pytest.mark.parametrize(("sigma_w2", "sigma_b2"), [(1.2, 0.1), (4.0, 0.1)], ids=["ordered", "chaotic"])
+def test_images_end_at_the_uniform_fixed_point_whatever_they_look_like(sigma_w2, sigma_b2):
+    """An image dark but for one bright place, and another that differs from it there only."""
+    images = np.full((2, 1, 5, 5), 0.01)
+    images[0, 0, 2, 2], images[1, 0, 2, 2] = 3.0, -3.0
+    at = conv_kernel(MeanField(TANH, sigma_w2=sigma_w2, sigma_b2=sigma_b2), images, 80).covariance[-1]
+    q, _, c = plain.fixed_point(math.tanh, slope, sigma_w2, sigma_b2)
+    assert at[0, 0] == pytest.approx(q, rel=1e-6) and at[0, 1] == pytest.approx(q * c, rel=1e-4)
