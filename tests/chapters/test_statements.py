@@ -1,7 +1,8 @@
-"""What theorems of the book say, recomputed by means that share nothing with the engine."""
+"""What theorems of the book say, recomputed by means that share nothing with the engine; and whose each is."""
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 
 from igbrepro.initialization import InitSpec
-from igbrepro.publishing import notebook_path
+from igbrepro.publishing import chapter_names, notebook_path
 from igbrepro.theory import RELU, RELU_KAPPA, TANH, MeanField, conv_kernel
 from notebooks.ch04_phase_diagrams import plain_quadrature as plain
 from notebooks.ch05_edge import lab
+
+STATEMENT = re.compile(r"```\{prf:(?:theorem|proposition|lemma|corollary)\}.*?:label: (\S+).*?\n```", re.S)
+ORIGIN = re.compile(r"\n\n\*\*Origin:\*\* [^\n]+\. \*\*Order of limits:\*\* [^\n]+\.\n```$")
 
 
 def slope(x):
@@ -23,6 +27,12 @@ def slope(x):
 def text_of(chapter):
     cells = json.loads(notebook_path(chapter).read_text(encoding="utf-8"))["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+@pytest.mark.parametrize("name", chapter_names())
+def test_every_theorem_says_whose_it_is_and_in_which_order_limits_are_taken(name):
+    found = list(STATEMENT.finditer(text_of(name)))
+    assert not [one[1] for one in found if not ORIGIN.search(one[0])]
 
 
 # --- chapter 4 ----------------------------------------------------------------------------------------------------
