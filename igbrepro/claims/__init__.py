@@ -11,7 +11,7 @@ from igbrepro.claims.comparisons import (
     over_seeds,
 )
 from igbrepro.claims.judging import judge, rejudge
-from igbrepro.claims.measurement import Measurement, describe_data, format_number
+from igbrepro.claims.measurement import Measurement, describe_data, format_number, margin
 from igbrepro.claims.provenance import provenance
 from igbrepro.claims.record import RECORD_SUFFIX, Record, read_records
 from igbrepro.claims.rules import Claim, Decision, Rule, agrees, all_of, between, exact, greater
@@ -43,6 +43,7 @@ __all__ = [
     "greater",
     "judge",
     "least_precise",
+    "margin",
     "normal_error",
     "notebook_verdicts",
     "over_seeds",

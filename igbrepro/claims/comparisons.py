@@ -11,11 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
-from scipy.stats import t
 
 from igbrepro.claims.measurement import Measurement
 from igbrepro.errors import ParameterError
+from igbrepro.statistics import t_limit
 
 
 def compare(
@@ -32,22 +31,21 @@ def compare(
 
 
 def normal_error(std_error: float, freedom: float) -> float:
-    """The error of a normal law that is as sure as a standard error with these degrees of freedom.
+    """The error of a normal law that is as sure as a standard error with these degrees of freedom, at two of them.
 
-    Two of them are half of the interval of Student's t that is as sure as two of a normal law (95.4 %).
+    For errors of which no number of repeats can be told; all others give theirs to the measurement.
     """
-    return float(std_error * t.ppf(ndtr(2), freedom) / 2)
+    return std_error * t_limit(2.0, freedom) / 2
 
 
 def over_seeds(
     name: str, values: ArrayLike, *, expected: float | None = None, rounding: float = 0.0, note: str = ""
 ) -> Measurement:
-    """The mean over a few seeds, with an error that rules may take for that of a normal law.
+    """The mean over a few seeds with its standard error; rules allow for their number, by Student's t.
 
     values: (n,), n >= 2, one a seed; for a difference between two runs, the differences seed by seed.
     rounding: spacing of the values, where they are known on a grid only, as learning times are on that of the
         evaluations; it adds the error of a difference of two rounded numbers, spacing / sqrt(6), in quadrature.
-    It is `normal_error`: for n = 3 2.26 times the standard error of the mean, for n = 10 1.2 times.
     Raises ParameterError for fewer than two values.
     """
     values = np.asarray(values, dtype=float)
@@ -55,14 +53,18 @@ def over_seeds(
     if n < 2:
         raise ParameterError(f"values={values.tolist()} of {name!r}: an error over seeds needs two or more.")
     floor = rounding / np.sqrt(6)
-    error = np.hypot(normal_error(values.std(ddof=1) / np.sqrt(n), n - 1), floor)
+    error = np.hypot(values.std(ddof=1) / np.sqrt(n), floor)
     told = ", ".join(filter(None, [note, f"{n} seeds"]))
     return Measurement(name, float(values.mean()), float(error), expected, told, n=n, floor=float(floor))
 
 
-def closest_rival(name: str, leads: Sequence[Measurement]) -> list[Measurement]:
-    """The lead that is least sure (smallest after two errors) under the name a rule looks for, before all leads."""
-    rival = min(leads, key=lambda m: m.value - 2 * (m.std_error or 0))
+def closest_rival(name: str, leads: Sequence[Measurement], z: float = 2.0) -> list[Measurement]:
+    """The lead that is least sure under the name that a rule at `z` standard errors looks for, before all leads.
+
+    One that is surely behind comes first of all: it alone decides.
+    """
+    behind = [m for m in leads if m.value + m.margin(z) < 0]
+    rival = min(behind or leads, key=lambda m: m.value - m.margin(z))
     told = "; ".join(filter(None, [rival.name, rival.note]))
     return [replace(rival, name=name, expected=None, note=told), *leads]
 

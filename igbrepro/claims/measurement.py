@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from igbrepro.errors import ParameterError
-from igbrepro.statistics import Estimate
+from igbrepro.statistics import Estimate, t_limit
 
 
 def plain(name: str, text: str) -> str:
@@ -38,7 +39,7 @@ class Measurement:
     """One measured number: value, its standard error (None: deterministic) and what theory expects (None: nothing).
 
     name: unique within a claim, plain text.  note: a few words on how it was measured, plain text.
-    n: how many independent repeats (seeds, networks) std_error comes from, where it is that of a mean (None: not told).
+    n: how many independent repeats (seeds, networks) std_error comes from (None: so many that it is known).
     floor: the part of std_error, in quadrature, that more repeats would not make smaller.
     Raises ParameterError for non-finite numbers, a negative standard error or floor, n below 2, or TeX in the texts.
     """
@@ -67,14 +68,16 @@ class Measurement:
             raise ParameterError(f"n={self.n!r} of measurement {self.name!r}: an error needs two or more repeats.")
 
     @classmethod
-    def of(cls, name: str, estimate: Estimate, expected: float | None = None, note: str = "") -> Measurement:
+    def of(
+        cls, name: str, estimate: Estimate, expected: float | None = None, note: str = "", n: int | None = None
+    ) -> Measurement:
         """The measurement that an Estimate of one number makes; raises ParameterError also for one of arrays."""
         if np.ndim(estimate.value) or np.ndim(estimate.error):
             raise ParameterError(
                 f"estimate of shape {np.shape(estimate.value)} of measurement {name!r}: need one number; "
                 "make one Measurement for each."
             )
-        return cls(name, float(estimate.value), float(estimate.error), expected, note)
+        return cls(name, float(estimate.value), float(estimate.error), expected, note, n)
 
     @property
     def z(self) -> float | None:
@@ -83,9 +86,35 @@ class Measurement:
             return None
         return (self.value - self.expected) / self.std_error
 
+    @property
+    def noise(self) -> float:
+        """The part of std_error that more repeats would make smaller; 0 where they differ by rounding at most."""
+        noise = math.sqrt(max(0.0, (self.std_error or 0.0) ** 2 - self.floor**2))
+        return 0.0 if noise <= max(1e-12 * abs(self.value), 1e-7 * self.floor) else noise
+
+    def margin(self, z: float = 2.0) -> float:
+        """Half of the interval around the value that is as sure as that of `z` standard errors of a normal law."""
+        return margin(z, self)
+
     def __str__(self) -> str:
         text = f"{self.name} = {format_number(self.value, self.std_error)}"
         return text if self.expected is None else f"{text} (expected {format_number(self.expected)})"
+
+
+def margin(z: float, *measurements: Measurement) -> float:
+    """Half of the interval around the difference of independent measurements that is as sure as ± z of a normal law.
+
+    By Student's t, with Welch's degrees of freedom for several; floors count as normal.  Repeats that all gave the same
+    number tell no spread: of n of them only a sign test is left, so inf where chance puts them all on one side of the
+    truth too often (2^-n; for z = 2 below six of them).
+    """
+    equal = [m.n for m in measurements if m.n and not m.noise and not m.floor]
+    if any(0.5**n > ndtr(-z) for n in equal):
+        return math.inf
+    variance = sum(m.noise**2 for m in measurements)
+    blur = sum(m.noise**4 / (m.n - 1) for m in measurements if m.n)
+    limit = t_limit(z, variance**2 / blur) if blur else z
+    return math.hypot(limit * math.sqrt(variance), *(z * m.floor for m in measurements))
 
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

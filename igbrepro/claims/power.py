@@ -6,10 +6,11 @@ import math
 from bisect import bisect_left
 
 import numpy as np
+from scipy.special import ndtr
 from scipy.stats import nct, norm
 
-from igbrepro.claims.comparisons import normal_error
-from igbrepro.claims.measurement import Measurement, format_number
+from igbrepro.claims.measurement import Measurement, format_number, margin
+from igbrepro.statistics import t_limit
 
 POWER = 0.9
 MOST = 10_000  # repeats, or MOST / 10 times as many as now: beyond that no number is feasible
@@ -27,7 +28,7 @@ def repeats_needed(distance: float, spread: float, z: float = 2.0) -> int | None
     effect = abs(distance) / spread
 
     def enough(n: int) -> bool:
-        return bool(nct.sf(z * normal_error(1.0, n - 1), n - 1, effect * math.sqrt(n)) >= POWER)
+        return bool(nct.sf(t_limit(z, n - 1), n - 1, effect * math.sqrt(n)) >= POWER)
 
     counts = range(2, MOST + 1)
     return counts[bisect_left(counts, True, key=enough)] if enough(MOST) else None
@@ -48,19 +49,21 @@ def decides_distance(distance: float, z: float, *measurements: Measurement, hope
     """
     noisy = [m for m in measurements if m.std_error]
     floor = math.hypot(*(m.floor for m in noisy))
-    noise = math.sqrt(max(0.0, sum((m.std_error or 0.0) ** 2 for m in noisy) - floor**2))
-    if distance == 0 and noise <= 1e-9 * floor:
+    noise = math.hypot(*(m.noise for m in noisy))
+    if distance == 0 and noise == 0:
         return (
             "no two runs that are compared differ, as where none of them arrives before the end; longer runs or an "
             "equivalence margin would decide"
         )
+    if math.isinf(margin(z, *measurements)):
+        return same_number(z)
     clear = distance**2 - (z * floor) ** 2
     if clear <= 0 and floor:
         return f"the spacing of the evaluations alone leaves ± {format_number(floor)}; finer ones have to come first"
     verb = "would decide against the claim" if against else "would decide"
     if len(noisy) == 1 and noisy[0].n:
         n = noisy[0].n
-        found = repeats_needed(math.sqrt(clear), noise / normal_error(1.0, n - 1) * math.sqrt(n), z)
+        found = repeats_needed(math.sqrt(clear), noise * math.sqrt(n), z)
         if found is None:
             return hopeless
         return f"if it stays so, about {max(found, n + 1):,} {REPEATS} {verb} (here: {n})"
@@ -68,9 +71,18 @@ def decides_distance(distance: float, z: float, *measurements: Measurement, hope
     return hopeless if factor > MOST / 10 else f"if it stays so, {_times(factor)} {verb}"
 
 
-def decides_error(m: Measurement, allowed: float) -> str:
-    """What would bring the standard error of `m` down to `allowed`, in words."""
-    factor = ((m.std_error or 0.0) / allowed) ** 2
+def same_number(z: float) -> str:
+    """What would decide where all repeats gave the same number, in words."""
+    return f"all gave the same number, which tells no spread: {math.ceil(-math.log2(ndtr(-z)))} {REPEATS} would"
+
+
+def decides_error(m: Measurement, allowed: float, z: float) -> str:
+    """What would bring the error of `m`, as sure as `z` normal ones, down to `allowed`, in words."""
+    if math.isinf(m.margin(z)):
+        return same_number(z)
     if m.n:
-        return f"about {math.ceil(m.n * factor):,} {REPEATS} would decide (here: {m.n})"
-    return f"{_times(factor)} would decide"
+        spread = m.noise * math.sqrt(m.n)
+        counts = range(2, 100 * MOST)
+        at = bisect_left(counts, True, key=lambda n: t_limit(z, n - 1) * spread <= z * allowed * math.sqrt(n))
+        return f"about {2 + at:,} {REPEATS} would decide (here: {m.n})"
+    return f"{_times(((m.std_error or 0.0) / allowed) ** 2)} would decide"

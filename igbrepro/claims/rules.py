@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from igbrepro.claims.measurement import Measurement, format_number, plain
+from igbrepro.claims.measurement import Measurement, format_number, margin, plain
 from igbrepro.claims.power import REPEATS, decides_distance, decides_error
 from igbrepro.claims.verdict import Outcome
 from igbrepro.errors import ParameterError
@@ -74,26 +74,29 @@ def _given(m: Measurement, key: str) -> float:
 def agrees(
     name: str, max_z: float = 4.0, resolution: float = 0.05, *, slack: float = 0.0, scale: float | None = None
 ) -> Rule:
-    """The value lies within `max_z` standard errors of its expected value.
+    """The value lies within `max_z` standard errors of its expected value, or as sure of Student's t for few repeats.
 
-    Undecided where the standard error exceeds `resolution` times `scale` (default: |expected|; give it where zero is
-    expected).  slack: a known systematic part of the gap, as a fraction of `scale`, granted on top of the noise.
+    Undecided where the error exceeds `resolution` times `scale` (default: |expected|; give it where zero is expected),
+    unless the value is further away than such noise explains.
+    slack: a known systematic part of the gap, as a fraction of `scale`, granted on top of the noise.
     """
 
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
         m = _pick(measurements, name)
-        error, expected = _given(m, "std_error"), _given(m, "expected")
+        _, expected = _given(m, "std_error"), _given(m, "expected")
         size = abs(expected) if scale is None else scale
         if size == 0:
             raise ParameterError(f"measurement {name!r} expects 0: give agrees() a scale=, the unit of resolution.")
-        if error > resolution * size:
-            need = f"too noisy to decide (needs a standard error below {resolution * size:.2g})"
-            return Outcome.UNDECIDED, f"{m}: {need}; {decides_error(m, resolution * size)}"
-        gap, allowed = abs(m.value - expected), max_z * error + slack * size
-        granted = f"{max_z:g} standard errors" + (f" + {slack:.2g} of {format_number(size)}" if slack else "")
-        if gap <= allowed:
-            return Outcome.REPRODUCED, f"{name}: within {granted}"
-        return Outcome.NOT_REPRODUCED, f"{m}: further away than {granted}"
+        gap, noise, sharp = abs(m.value - expected), m.margin(max_z), resolution * size
+        noisy = noise > max_z * sharp
+        granted = f"{max_z:g} standard errors" + (f" of Student's t ({m.n} repeats)" if m.n else "")
+        granted += f" + {slack:.2g} of {format_number(size)}" if slack else ""
+        if gap > noise + slack * size + (sharp if noisy else 0.0):
+            return Outcome.NOT_REPRODUCED, f"{m}: further away than {granted}"
+        if noisy:
+            need = f"too noisy to decide (needs a standard error below {sharp:.2g})"
+            return Outcome.UNDECIDED, f"{m}: {need}; {decides_error(m, sharp, max_z)}"
+        return Outcome.REPRODUCED, f"{name}: within {granted}"
 
     return Rule(rule, (name,))
 
@@ -117,14 +120,15 @@ def exact(name: str, rtol: float, *, atol: float = 0.0) -> Rule:
 def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
     """The interval value ± `z` standard errors lies in [low, high]; wholly outside fails, else undecided.
 
-    low may be -inf and high inf.  A measurement without standard error is a point.
+    low may be -inf and high inf.  A measurement without standard error is a point.  For few repeats the interval is
+    the one of Student's t that is as sure.
     """
     if not low < high:
         raise ParameterError(f"low={low!r}, high={high!r}: need low < high.")
 
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
         m = _pick(measurements, name)
-        half = z * (m.std_error or 0.0)
+        half = m.margin(z)
         span = f"between {format_number(low)} and {format_number(high)}"
         if math.isinf(low):
             span = f"at most {format_number(high)}"
@@ -143,7 +147,10 @@ def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
 
 
 def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
-    """Measurement `name_a` exceeds `name_b` (a measurement or a number) by more than `z` standard errors of the gap."""
+    """Measurement `name_a` exceeds `name_b` (a measurement or a number) by more than `z` standard errors of the gap.
+
+    Of few repeats by as much as is as sure, by Student's t.
+    """
 
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
         a = _pick(measurements, name_a)
@@ -151,13 +158,13 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
             b = _pick(measurements, name_b)
         else:
             b = Measurement("the bound", name_b)
-        error = math.hypot(a.std_error or 0.0, b.std_error or 0.0)
+        error, allowed = math.hypot(a.std_error or 0.0, b.std_error or 0.0), margin(z, a, b)
         gap = a.value - b.value
         text = f"{a.name} − {b.name} = {format_number(gap, error)}"
-        if gap > z * error:
+        if gap > allowed:
             return Outcome.REPRODUCED, f"{text}: greater"
         seen = a.std_error is not None or b.std_error is not None  # else both are exact
-        if gap < -z * error or (error == 0 and not (gap == 0 and seen)):
+        if gap < -allowed or (allowed == 0 and not (gap == 0 and seen)):
             return Outcome.NOT_REPRODUCED, f"{text}: not greater"
         more = decides_distance(gap, z, a, b, hopeless=HOPELESS, against=gap < 0)
         return Outcome.UNDECIDED, f"{text}: too noisy to decide (needs {z:g} standard errors); {more}"

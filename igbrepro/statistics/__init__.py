@@ -1,6 +1,6 @@
 """Estimates with their errors, fits, and the statistics of finitely many inputs (NumPy and SciPy only)."""
 
-from igbrepro.statistics.estimates import Estimate, decay_scale, jackknife, weighted_mean, z_limit
+from igbrepro.statistics.estimates import Estimate, decay_scale, jackknife, t_limit, weighted_mean, z_limit
 from igbrepro.statistics.finite_data import (
     mean_max_of_counts,
     node_averages,
@@ -26,6 +26,7 @@ __all__ = [
     "plain_c",
     "power_decay",
     "power_law",
+    "t_limit",
     "uniform_distance",
     "uniform_p_value",
     "var_of_fraction",

@@ -52,7 +52,7 @@ def test_leads_in_time_carry_the_error_of_three_seeds_and_of_the_spacing():
     ordered, neutral = function("against_edge")(TIMES, "tanh", NETWORKS[1:])
     logs = np.log10([2, 4, 3])
     assert ordered.value == pytest.approx(logs.mean())
-    assert ordered.std_error == pytest.approx(math.hypot(half_interval(logs) / 2, 0.1 / math.sqrt(6)))
+    assert ordered.margin(2) == pytest.approx(math.hypot(half_interval(logs), 2 * 0.1 / math.sqrt(6)))
     assert neutral.value == pytest.approx(math.log10(30))  # the horizon: a lower bound
     assert neutral.std_error == pytest.approx(0.1 / math.sqrt(6))
 

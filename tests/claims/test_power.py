@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from igbrepro.claims import Measurement, Outcome, agrees, all_of, between, greater, normal_error, over_seeds
+from igbrepro.claims import Measurement, Outcome, agrees, all_of, between, greater, over_seeds
 from igbrepro.claims.power import repeats_needed
 
 
@@ -37,7 +37,7 @@ def test_with_that_many_seeds_the_rule_decides_nine_times_in_ten(rule, mean):
 
 def seeds(spread, mean, n=3):
     """A measurement over n seeds with this mean and standard deviation of one seed."""
-    return Measurement("a", mean, normal_error(spread / math.sqrt(n), n - 1), n=n)
+    return Measurement("a", mean, spread / math.sqrt(n), n=n)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,10 @@ def seeds(spread, mean, n=3):
         (between("a", 0.0, 1.0), seeds(1.0, 0.999), "too near the bound for any feasible number"),
         # (0.1 / 0.05)^2
         (agrees("a"), Measurement("a", 1.0, 0.1, 1.0), "about 4 times as many"),
-        (agrees("a"), Measurement("a", 1.0, 0.1, 1.0, n=10), "about 40 seeds or networks would decide (here: 10)"),
+        # more than (0.1 / 0.05)^2 x 10, as four errors are 4.4 of Student's t for 49 seeds
+        (agrees("a"), Measurement("a", 1.0, 0.1, 1.0, n=10), "about 49 seeds or networks would decide (here: 10)"),
+        (greater("a", 0.0, z=2), over_seeds("a", [0.3] * 3), "tells no spread: 6 seeds or networks would"),
+        (agrees("a"), over_seeds("a", [1.0] * 3, expected=1.0), "tells no spread: 15 seeds or networks would"),
     ],
 )
 def test_an_undecided_reason_ends_in_what_would_decide(rule, m, words):
@@ -83,5 +86,5 @@ def test_where_no_run_arrives_nothing_is_decided(rounding):
     """Two runs that both count with the horizon in every seed differ by nothing, with no scatter at all."""
     outcome, reason = greater("a", 0.0, z=2)({"a": over_seeds("a", [0.0, 0.0, 0.0], rounding=rounding)})
     assert outcome is Outcome.UNDECIDED and "none of them arrives" in reason
-    late = over_seeds("a", [-0.5, -0.5, -0.5])  # only the rival arrived: its lead is at least that
+    late = over_seeds("a", [-0.5] * 3, rounding=0.1)  # only the rival arrived: its lead is at least that
     assert greater("a", 0.0, z=2)({"a": late})[0] is Outcome.NOT_REPRODUCED

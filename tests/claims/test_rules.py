@@ -34,12 +34,24 @@ def verdict_of(rule, *measurements):
         (1.05, 0.01, NO),
         (0.95, 0.01, NO),
         (1.00, 0.06, OPEN),  # error above 5 % of the expected value
-        (9.00, 0.06, OPEN),  # too noisy counts before the distance does
+        (1.28, 0.06, OPEN),  # four errors and the 0.05 that it is too noisy for
+        (1.30, 0.06, NO),
+        (3.00, 0.06, NO),  # 33 standard errors away
+        (3.00, 0.60, OPEN),
         (1.00, 0.00, YES),
     ],
 )
 def test_agrees(value, error, want):
     assert verdict_of(agrees("a", max_z=4, resolution=0.05), Measurement("a", value, error, expected=1.0)) is want
+
+
+def test_agrees_allows_for_the_number_of_repeats():
+    """Four standard errors of a normal law are 33 of Student's t for four repeats."""
+    rule = agrees("a", max_z=4, resolution=0.2)
+    far = Measurement("a", 1.1, 0.01, expected=1.0)
+    assert verdict_of(rule, far) is NO and verdict_of(rule, replace(far, n=4)) is YES
+    assert verdict_of(rule, replace(far, value=1.35, n=4)) is NO
+    assert verdict_of(rule, replace(far, value=1.0, std_error=0.05, n=4)) is OPEN  # 33 x 0.05 > 4 x 0.2
 
 
 @pytest.mark.parametrize(("value", "want"), [(-1.03, YES), (-1.05, NO)])

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from igbrepro.claims import Measurement
 from igbrepro.errors import ParameterError
-from igbrepro.statistics import Estimate, decay_scale, jackknife, power_law, weighted_mean, width_fit, z_limit
+from igbrepro.statistics import Estimate, decay_scale, jackknife, power_law, t_limit, weighted_mean, width_fit, z_limit
 
 RNG = np.random.default_rng(0)
 
@@ -66,6 +66,19 @@ def test_weighted_mean_of_two():
 def test_z_limit_is_rarely_exceeded():
     assert z_limit(1, 0.05) == pytest.approx(1.959964, abs=1e-6)
     assert 24 * 2 * norm.sf(z_limit(24)) == pytest.approx(1e-3)
+    assert 12 * 2 * t.sf(z_limit(12, freedom=5), 5) == pytest.approx(1e-3)
+
+
+def test_a_false_alarm_of_the_normal_limit_is_none_of_students_t():
+    """Six networks at each of twelve points: the normal limit alone raises one alarm in twenty."""
+    draws = np.random.default_rng(3).normal(size=(20_000, 12, 6))
+    largest = np.abs(draws.mean(-1) / (draws.std(-1, ddof=1) / np.sqrt(6))).max(1)
+    assert (largest > 5.0).mean() == pytest.approx(0.048, abs=0.005)
+    assert (largest > z_limit(12, 0.01, freedom=5)).mean() == pytest.approx(0.01, abs=0.003)
+
+
+def test_limits_are_those_of_the_tables_of_students_t():
+    assert t_limit(1.959964, 4) == pytest.approx(2.7764, abs=1e-4) and t_limit(3.0, np.inf) == 3.0
 
 
 @pytest.mark.parametrize(
