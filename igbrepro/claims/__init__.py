@@ -9,16 +9,20 @@ from igbrepro.claims.comparisons import (
     least_precise,
     normal_error,
     over_seeds,
+    times,
+    worst,
 )
 from igbrepro.claims.judging import judge, rejudge
 from igbrepro.claims.measurement import Measurement, describe_data, format_number, margin
 from igbrepro.claims.provenance import provenance
 from igbrepro.claims.record import RECORD_SUFFIX, Record, read_records
-from igbrepro.claims.rules import Claim, Decision, Rule, agrees, all_of, between, exact, greater
+from igbrepro.claims.refuting import Refuted, Rival
+from igbrepro.claims.rules import TIGHTENED, Claim, Decision, Rule, agrees, all_of, between, exact, greater
 from igbrepro.claims.verdict import VERDICT_MIME, Outcome, Verdict, notebook_verdicts
 
 __all__ = [
     "RECORD_SUFFIX",
+    "TIGHTENED",
     "VERDICT_MIME",
     "Claim",
     "Comparison",
@@ -27,6 +31,8 @@ __all__ = [
     "Outcome",
     "Pair",
     "Record",
+    "Refuted",
+    "Rival",
     "Rule",
     "Verdict",
     "agrees",
@@ -51,4 +57,6 @@ __all__ = [
     "read_records",
     "records_at",
     "rejudge",
+    "times",
+    "worst",
 ]

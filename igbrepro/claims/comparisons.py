@@ -1,4 +1,4 @@
-"""Many measurements in two: the one farthest from theory, and the least precise one (no torch).
+"""Many measurements in one or two: the one that a rule judges worst, and the least precise one (no torch).
 
 A claim about dozens of numbers is judged by these two, with `agrees(..., max_z, resolution)`: the first says whether
 any of them contradicts theory, the second whether all of them are sharp enough for that to mean something.
@@ -13,21 +13,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from igbrepro.claims.measurement import Measurement
+from igbrepro.claims.rules import Claim
 from igbrepro.errors import ParameterError
 from igbrepro.statistics import t_limit
 
 
 def compare(
-    label: str, values: ArrayLike, errors: ArrayLike, expected: ArrayLike, at: ArrayLike | None = None
+    label: str,
+    values: ArrayLike,
+    errors: ArrayLike,
+    expected: ArrayLike,
+    at: ArrayLike | None = None,
+    *,
+    repeats: int | None = None,
 ) -> list[Measurement]:
     """One measurement for each layer, named "label 3"; values, errors, expected: (n,).
 
-    at: the n layers, by default 0, 1, ...
+    at: the n layers, by default 0, 1, ...  repeats: how many networks the errors come from.
     """
     values, errors, expected = (np.asarray(v, dtype=float) for v in (values, errors, expected))
     layers = range(len(values)) if at is None else np.asarray(at)
     rows = zip(layers, values, errors, expected, strict=True)
-    return [Measurement(f"{label} {layer}", *row) for layer, *row in rows]
+    return [Measurement(f"{label} {layer}", *row, n=repeats) for layer, *row in rows]
 
 
 def normal_error(std_error: float, freedom: float) -> float:
@@ -79,30 +86,44 @@ def least_precise(label: str = "") -> str:
     return f"least precise: {label}" if label else "least precise"
 
 
-def extremes(measurements: Sequence[Measurement], label: str = "") -> list[Measurement]:
+def worst(claim: Claim, name: str, measurements: Sequence[Measurement]) -> Measurement:
+    """Of many measurements the one that the rule of the claim judges worst, under the `name` that it looks for.
+
+    None is hidden behind it: what the rule says of this one is the worst that it says of any.
+    Raises ParameterError where there is none.
+    """
+    if not measurements:
+        raise ParameterError(f"measurements=() of {name!r}: nothing was measured.")
+    found = max(measurements, key=lambda m: claim.rule.severity(replace(m, name=name)))
+    return replace(found, name=name, note="; ".join(filter(None, [found.name, found.note])))
+
+
+def extremes(claim: Claim, measurements: Sequence[Measurement], label: str = "") -> list[Measurement]:
     """The farthest from theory and the least precise of `measurements`, each as measured / predicted (expected: 1).
 
+    The farthest is the one that the rule of the claim judges worst, with its slack and the number of repeats.
     label: what is compared, put after "farthest from theory" and "least precise" to tell several such pairs apart.
     Raises ParameterError where there is none, or one lacks its standard error or a nonzero expected value.
     """
-    relative = [_relative(m) for m in measurements]
     if not measurements:
         raise ParameterError(f"measurements=() of {label or 'the comparison'}: nothing was measured.")
-    far = max(measurements, key=lambda m: abs(m.z or 0.0))
-    vague = measurements[int(np.argmax([error for _, error in relative]))]
-    many = f"of {len(measurements)}"
+    ratios, many = [_ratio(m) for m in measurements], f"of {len(measurements)}"
+    far = worst(claim, farthest(label), ratios)
+    vague = max(ratios, key=lambda m: m.margin(2))
     return [
-        _ratio(far, farthest(label), f"{far.name}; largest |z| {many}"),
-        _ratio(vague, least_precise(label), f"{vague.name}; largest relative standard error {many}"),
+        replace(far, note=f"measured / predicted; {far.note.split('; ')[0]}; farthest {many}"),
+        replace(vague, name=least_precise(label), note=f"measured / predicted; {vague.name}; least precise {many}"),
     ]
 
 
-def _relative(m: Measurement) -> tuple[float, float]:
-    """Value and standard error over the expected value."""
+def times(factor: float, measurements: Sequence[Measurement]) -> list[Measurement]:
+    """The same measurements as a rival sees them that expects `factor` times as much."""
+    return [replace(m, expected=factor * m.expected) for m in measurements if m.expected is not None]
+
+
+def _ratio(m: Measurement) -> Measurement:
+    """Measured / predicted."""
     if not m.std_error or not m.expected:
         raise ParameterError(f"measurement {m.name!r}: a comparison needs a standard error > 0 and expected != 0.")
-    return m.value / m.expected, m.std_error / abs(m.expected)
-
-
-def _ratio(m: Measurement, name: str, note: str) -> Measurement:
-    return Measurement(name, *_relative(m), 1.0, f"measured / predicted; {note}")
+    size = abs(m.expected)
+    return replace(m, value=m.value / m.expected, std_error=m.std_error / size, expected=1.0, floor=m.floor / size)

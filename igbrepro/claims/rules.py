@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from igbrepro.claims.measurement import Measurement, format_number, margin, plain
 from igbrepro.claims.power import REPEATS, decides_distance, decides_error
+from igbrepro.claims.refuting import Refuted, in_words, off_by, smallest_factor
 from igbrepro.claims.verdict import Outcome
 from igbrepro.errors import ParameterError
 
 HOPELESS = f"the effect is too small for any feasible number of {REPEATS}; an equivalence margin would decide"
+TIGHTENED = "a smaller error is asked for since its numbers were seen, as larger ones could not have refuted it"
+WIDEST = 0.5  # how far off, as a fraction of what is expected, a value may be that agrees
 Decision = Callable[[Mapping[str, Measurement]], tuple[Outcome, str]]
 
 
@@ -27,14 +30,41 @@ class Rule:
 
     needs: names of the measurements without which it raises ParameterError.
     local: whether what it says is about the machine of the run, so that no verdict is committed to compare with.
+    parts, also: the rules that it joins, those that decide and those that only add a caveat.
+    would_refute: what it would have refuted, given measurements.  excess: how near one measurement is to being refuted.
     """
 
     decide: Decision
     needs: tuple[str, ...]
     local: bool = False
+    parts: tuple[Rule, ...] = ()
+    also: tuple[Rule, ...] = ()
+    would_refute: Callable[[Mapping[str, Measurement]], Refuted] | None = None
+    excess: Callable[[Measurement], float] | None = None
 
     def __call__(self, measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
         return self.decide(measurements)
+
+    @property
+    def elements(self) -> list[Rule]:
+        """The rules that decide, none of them joined of others."""
+        return [element for part in self.parts for element in part.elements] or [self]
+
+    def refutes(self, measurements: Mapping[str, Measurement]) -> str:
+        """What the same numbers with the same errors would have refuted, in words.
+
+        Of all expected values the one that could be furthest off unnoticed, and every bound; "" where nothing is known.
+        """
+        return in_words(rule.would_refute(measurements) for rule in self.elements if rule.would_refute)
+
+    def severity(self, m: Measurement) -> tuple[int, float]:
+        """How badly the parts that read this measurement alone think of it; the larger, the worse for the claim."""
+        rules = [*self.elements, *(element for rule in self.also for element in rule.elements)]
+        found = [(_RANK.get(r({m.name: m})[0], 0), r.excess(m)) for r in rules if r.excess and r.needs == (m.name,)]
+        return max(found, default=(0, abs(m.z or 0.0)))
+
+
+_RANK = {Outcome.UNDECIDED: 1, Outcome.NOT_REPRODUCED: 2}
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,7 @@ class Claim:
     """One statement of the paper that a chapter settles.
 
     statement: one sentence in our words.  source: where in the paper.  rule: decides it from measured numbers.
+    revised: how the rule was changed after its numbers had been seen, "" where it was not.
     """
 
     id: str
@@ -49,9 +80,10 @@ class Claim:
     statement: str
     source: str
     rule: Rule
+    revised: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("id", "title", "statement", "source"):
+        for name in ("id", "title", "statement", "source", *(["revised"] if self.revised else [])):
             plain(name, getattr(self, name))
 
 
@@ -79,7 +111,13 @@ def agrees(
     Undecided where the error exceeds `resolution` times `scale` (default: |expected|; give it where zero is expected),
     unless the value is further away than such noise explains.
     slack: a known systematic part of the gap, as a fraction of `scale`, granted on top of the noise.
+    Raises ParameterError where an expected value half as large again would pass at the largest error allowed.
     """
+    if (passes := max_z * resolution + slack) > WIDEST:
+        raise ParameterError(
+            f"max_z={max_z}, resolution={resolution}, slack={slack} of {name!r}: a value off by {passes:.2g} of the "
+            f"expected one would pass, and more than {WIDEST} must not; ask for a smaller resolution."
+        )
 
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
         m = _pick(measurements, name)
@@ -98,7 +136,30 @@ def agrees(
             return Outcome.UNDECIDED, f"{m}: {need}; {decides_error(m, sharp, max_z)}"
         return Outcome.REPRODUCED, f"{name}: within {granted}"
 
-    return Rule(rule, (name,))
+    def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:
+        m = _pick(measurements, name)
+        return _wrong_expectation(rule, m, scale or 1.0)
+
+    def excess(m: Measurement) -> float:
+        expected, noise = _given(m, "expected"), m.margin(max_z)
+        over = abs(m.value - expected) - slack * (abs(expected) if scale is None else scale)
+        return max_z * over / noise if noise else math.copysign(math.inf, over)
+
+    return Rule(rule, (name,), would_refute=would_refute, excess=excess)
+
+
+def _wrong_expectation(rule: Decision, m: Measurement, unit: float) -> Refuted:
+    """How wrong the expected value could have been before the rule had noticed; of 0 in units of `unit`."""
+    expected = _given(m, "expected")
+
+    def refuted(factor: float) -> bool:
+        others = (expected * factor, expected / factor) if expected else ((factor - 1) * unit, (1 - factor) * unit)
+        return all(rule({m.name: replace(m, expected=other)})[0] is Outcome.NOT_REPRODUCED for other in others)
+
+    factor = smallest_factor(refuted)
+    if expected:
+        return Refuted(m.name, off_by(factor), factor)
+    return Refuted(m.name, f"{m.name}: an expected value of ± {format_number((factor - 1) * unit)} in place of 0")
 
 
 def exact(name: str, rtol: float, *, atol: float = 0.0) -> Rule:
@@ -114,7 +175,10 @@ def exact(name: str, rtol: float, *, atol: float = 0.0) -> Rule:
             return Outcome.REPRODUCED, f"{name}: {relative}, allowed {allowed}"
         return Outcome.NOT_REPRODUCED, f"{m}: {relative}, more than the allowed {allowed}"
 
-    return Rule(rule, (name,))
+    def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:
+        return _wrong_expectation(rule, _pick(measurements, name), atol or 1.0)
+
+    return Rule(rule, (name,), would_refute=would_refute)
 
 
 def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
@@ -143,7 +207,16 @@ def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
         more = decides_distance(distance, z, m, hopeless=hopeless, against=not low <= m.value <= high)
         return Outcome.UNDECIDED, f"{m}: too noisy to say whether it is {span}; {more}"
 
-    return Rule(rule, (name,))
+    def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:
+        half = _pick(measurements, name).margin(z)
+        beyond = [f"above {format_number(high + half)}"] if high < math.inf else []
+        beyond += [f"below {format_number(low - half)}"] if low > -math.inf else []
+        return Refuted(name, f"{name} {' or '.join(beyond)}")
+
+    def excess(m: Measurement) -> float:
+        return max(m.value - high, low - m.value) + m.margin(z)
+
+    return Rule(rule, (name,), would_refute=would_refute, excess=excess)
 
 
 def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
@@ -152,12 +225,12 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
     Of few repeats by as much as is as sure, by Student's t.
     """
 
+    def pair(measurements: Mapping[str, Measurement]) -> tuple[Measurement, Measurement]:
+        b = _pick(measurements, name_b) if isinstance(name_b, str) else Measurement("the bound", name_b)
+        return _pick(measurements, name_a), b
+
     def rule(measurements: Mapping[str, Measurement]) -> tuple[Outcome, str]:
-        a = _pick(measurements, name_a)
-        if isinstance(name_b, str):
-            b = _pick(measurements, name_b)
-        else:
-            b = Measurement("the bound", name_b)
+        a, b = pair(measurements)
         error, allowed = math.hypot(a.std_error or 0.0, b.std_error or 0.0), margin(z, a, b)
         gap = a.value - b.value
         text = f"{a.name} − {b.name} = {format_number(gap, error)}"
@@ -169,7 +242,16 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
         more = decides_distance(gap, z, a, b, hopeless=HOPELESS, against=gap < 0)
         return Outcome.UNDECIDED, f"{text}: too noisy to decide (needs {z:g} standard errors); {more}"
 
-    return Rule(rule, (name_a, *([name_b] if isinstance(name_b, str) else [])))
+    def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:
+        a, b = pair(measurements)
+        allowed, text = margin(z, a, b), f"{a.name} − {b.name}" if b.value or b.name == name_b else a.name
+        return Refuted(a.name, f"{text} of {format_number(-allowed)} or less")
+
+    def excess(m: Measurement) -> float:  # read where name_b is a number
+        return pair({m.name: m})[1].value - m.value + m.margin(z)
+
+    needs = (name_a, *([name_b] if isinstance(name_b, str) else []))
+    return Rule(rule, needs, would_refute=would_refute, excess=excess)
 
 
 def all_of(*rules: Rule, also: Rule | Iterable[Rule] = ()) -> Rule:
@@ -190,4 +272,5 @@ def all_of(*rules: Rule, also: Rule | Iterable[Rule] = ()) -> Rule:
         open_ = [reason for o, reason in minor if o is Outcome.UNDECIDED]
         return Outcome.CAVEAT if caveats else Outcome.REPRODUCED, "; ".join(good + caveats + open_)
 
-    return Rule(rule, tuple(dict.fromkeys(name for r in (*rules, *secondary) for name in r.needs)))
+    needs = tuple(dict.fromkeys(name for r in (*rules, *secondary) for name in r.needs))
+    return Rule(rule, needs, parts=rules, also=secondary)

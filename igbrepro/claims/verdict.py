@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from igbrepro.claims.measurement import Measurement, _plain_number, describe_data, format_number
+from igbrepro.claims.refuting import Rival
 
 VERDICT_MIME = "application/vnd.igbrepro.verdict+json"
 
@@ -56,7 +57,8 @@ class Verdict:
 
     outcome: with the caveats of this run (data, size).  rule_outcome: what the rule alone says, which is compared
     with the committed one.  data: provenance of each data set, as `Dataset.provenance`.  chapter: the name of its
-    folder, once a record holds the verdict.
+    folder, once a record holds the verdict.  refutes: what the numbers would have refuted, in words.  rivals: other
+    theories, with what the rule says of them.  revised: how the rule was changed after its numbers had been seen.
     """
 
     claim_id: str
@@ -70,6 +72,9 @@ class Verdict:
     data: tuple[Mapping[str, Any], ...] = ()
     caveats: tuple[str, ...] = ()
     chapter: str = ""
+    refutes: str = ""
+    rivals: tuple[Rival, ...] = ()
+    revised: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """This verdict in plain JSON types; `from_dict` is the inverse."""
@@ -88,13 +93,26 @@ class Verdict:
                 "measurements": tuple(Measurement(**m) for m in raw["measurements"]),
                 "data": tuple(raw["data"]),
                 "caveats": tuple(raw["caveats"]),
+                "rivals": tuple(
+                    Rival(r["words"], tuple(Measurement(**m) for m in r["measurements"]), r["refuted"])
+                    for r in raw.get("rivals", ())
+                ),
             }
         )
+
+    @property
+    def refuted(self) -> str:
+        """What these numbers refute or would have refuted, in one sentence; "" where the claim itself fails."""
+        beaten = [rival.words for rival in self.rivals if rival.refuted]
+        told = [f"Refuted: {'; '.join(beaten)}."] if beaten and self.refutes else []
+        return " ".join(told + ([f"Would have been refuted: {self.refutes}."] if self.refutes else []))
 
     def __str__(self) -> str:
         lines = [f"{self.outcome.mark} {self.outcome}: {self.title}", f"  {self.statement} ({self.source})"]
         lines += [f"  {m}" for m in self.measurements]
         lines += [f"  why: {self.reason}"] + [f"  caveat: {text}" for text in self.caveats]
+        lines += [f"  {self.refuted}"] if self.refuted else []
+        lines += [f"  rule: {self.revised}"] if self.revised else []
         return "\n".join(lines + [f"  data: {describe_data(d)}" for d in self.data])
 
     def to_html(self, *, heading: bool = True) -> str:

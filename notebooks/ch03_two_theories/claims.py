@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
+from igbrepro.claims import TIGHTENED, Claim, agrees, all_of, between, exact, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
 IDENTITY_GAP = "largest gap of the identity"
@@ -50,10 +50,11 @@ BRIDGE_THEOREM = Claim(
     rule=all_of(
         agrees(farthest(C_FROM_VARIANCES), max_z=4.2, resolution=0.06),
         agrees(least_precise(C_FROM_VARIANCES), max_z=4.2, resolution=0.06),
-        agrees(farthest(C_FROM_GUESSES), max_z=4.2, resolution=0.12),
-        agrees(least_precise(C_FROM_GUESSES), max_z=4.2, resolution=0.12),
-        agrees(GAP_EXPONENT, max_z=3, resolution=0.1, slack=0.1),
+        agrees(farthest(C_FROM_GUESSES), max_z=4.2, resolution=0.06),
+        agrees(least_precise(C_FROM_GUESSES), max_z=4.2, resolution=0.06),
+        agrees(GAP_EXPONENT, max_z=3, resolution=0.06, slack=0.1),
     ),
+    revised=TIGHTENED,
 )
 
 
@@ -64,9 +65,10 @@ BRIDGE_PAIRS = Claim(
     "their scatter falls like one over the root of the width.",
     source="arXiv:2505.12096, main theorem (limit of infinite width); the rate is ours",
     rule=all_of(
-        agrees(farthest(SCATTER_EXPONENT), max_z=4.2, resolution=0.1, slack=0.05),
-        agrees(least_precise(SCATTER_EXPONENT), max_z=4.2, resolution=0.1, slack=0.05),
+        agrees(farthest(SCATTER_EXPONENT), max_z=4.2, resolution=0.04, slack=0.05),
+        agrees(least_precise(SCATTER_EXPONENT), max_z=4.2, resolution=0.04, slack=0.05),
     ),
+    revised=TIGHTENED,
 )
 
 
@@ -78,10 +80,11 @@ BRIDGE_DATA = Claim(
     "all of them.",
     source="arXiv:2505.12096, main theorem and its checks on data; the average over all pairs is ours",
     rule=all_of(
-        agrees(farthest(ALL_PAIRS), max_z=4.2, resolution=0.12),
-        agrees(least_precise(ALL_PAIRS), max_z=4.2, resolution=0.12),
-        also=agrees(farthest(ONE_TRAJECTORY), max_z=4.2, resolution=0.12, slack=0.05),
+        agrees(farthest(ALL_PAIRS), max_z=4.2, resolution=0.06),
+        agrees(least_precise(ALL_PAIRS), max_z=4.2, resolution=0.06),
+        also=agrees(farthest(ONE_TRAJECTORY), max_z=4.2, resolution=0.1, slack=0.05),
     ),
+    revised=TIGHTENED,
 )
 
 
@@ -92,8 +95,9 @@ BRIDGE_LENGTHS = Claim(
     "correlations of pairs and the share of the favourite class follow the theory of infinite width.",
     source="ours; a limit of γ in arXiv:2505.12096 as a measure of prejudice",
     rule=all_of(
-        agrees(one_minus_c("pairs"), max_z=3.5, resolution=0.2),
+        agrees(one_minus_c("pairs"), max_z=3.5, resolution=0.1),
         greater(one_minus_c("variances"), one_minus_c("pairs"), z=5),
         greater(LARGEST_FRACTION, FRACTION_IF_GAMMA, z=3),
     ),
+    revised=TIGHTENED,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
+from igbrepro.claims import TIGHTENED, Claim, agrees, all_of, between, exact, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
 RELU_AMPLITUDE = "ReLU: κ"
@@ -134,10 +134,11 @@ EDGE_WIDTH_GAP = Claim(
     "numbers K_l that follow from the maps and tend to 10.65, so γ saturates near N/K instead of growing as l².",
     source="finite-width limit of arXiv:2505.12096, transient deep prejudice; found here",
     rule=all_of(
-        agrees(farthest(), max_z=4.2, resolution=0.25, slack=0.05),
-        agrees(least_precise(), max_z=4.2, resolution=0.25, slack=0.05),
+        agrees(farthest(), max_z=4.2, resolution=0.1, slack=0.05),
+        agrees(least_precise(), max_z=4.2, resolution=0.1, slack=0.05),
         agrees(LAST_GAP, max_z=4, resolution=0.03, slack=0.05),
     ),
+    revised=TIGHTENED,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from igbrepro.claims import Claim, agrees, all_of, between, farthest, greater, least_precise
+from igbrepro.claims import TIGHTENED, Claim, agrees, all_of, between, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
 SINGLE_LAYERS = "single layers"
@@ -82,9 +82,10 @@ GRADIENTS_ERROR_LAW = Claim(
     "logits, in the mean over networks and in their median, in every phase.",
     source="ours; it follows from the theory of the guessing bias, arXiv:2505.12096",
     rule=all_of(
-        agrees(farthest(MEAN_ERROR), max_z=4, resolution=0.1, slack=0.03),
-        agrees(least_precise(MEAN_ERROR), max_z=4, resolution=0.1, slack=0.03),
-        agrees(farthest(SHARE_ABOVE_THE_MEDIAN), max_z=4, resolution=0.1, slack=0.03),
-        agrees(least_precise(SHARE_ABOVE_THE_MEDIAN), max_z=4, resolution=0.1, slack=0.03),
+        agrees(farthest(MEAN_ERROR), max_z=4, resolution=0.05, slack=0.03),
+        agrees(least_precise(MEAN_ERROR), max_z=4, resolution=0.05, slack=0.03),
+        agrees(farthest(SHARE_ABOVE_THE_MEDIAN), max_z=4, resolution=0.05, slack=0.03),
+        agrees(least_precise(SHARE_ABOVE_THE_MEDIAN), max_z=4, resolution=0.05, slack=0.03),
     ),
+    revised=TIGHTENED,
 )

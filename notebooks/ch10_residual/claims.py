@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from igbrepro.claims import Claim, agrees, all_of, between, exact, farthest, greater, least_precise
+from igbrepro.claims import TIGHTENED, Claim, agrees, all_of, between, exact, farthest, greater, least_precise
 
 # Names of measurements, as the notebook gives them.
 POWER_RESIDUAL = "largest power of γ, residual"
@@ -55,9 +55,10 @@ RESIDUAL_GRADIENTS = Claim(
     "E[φ′²], at every σ_w², with r the scale of the block.",
     source="ours in this form; Yang & Schoenholz 2017 for networks closely related",
     rule=all_of(
-        agrees(farthest(), max_z=4.2, resolution=0.12, slack=0.02),
-        agrees(least_precise(), max_z=4.2, resolution=0.12, slack=0.02),
+        agrees(farthest(), max_z=4.2, resolution=0.1, slack=0.02),
+        agrees(least_precise(), max_z=4.2, resolution=0.1, slack=0.02),
     ),
+    revised=TIGHTENED,
 )
 
 
@@ -72,9 +73,10 @@ RESIDUAL_NO_ORDERED = Claim(
         between(smallest_growth("plain"), -math.inf, -2.0),
         between(POWER_RESIDUAL, -1.0, 2.05),
         greater(POWER_PLAIN, 5.0),
-        agrees(farthest(HEAD), max_z=4.2, resolution=0.2, slack=0.03),
-        agrees(least_precise(HEAD), max_z=4.2, resolution=0.2, slack=0.03),
+        agrees(farthest(HEAD), max_z=4.2, resolution=0.1, slack=0.03),
+        agrees(least_precise(HEAD), max_z=4.2, resolution=0.1, slack=0.03),
     ),
+    revised=TIGHTENED,
 )
 
 
@@ -87,9 +89,10 @@ RESIDUAL_POWER_LAW = Claim(
     rule=all_of(
         exact(KAPPA, 1e-3),
         exact(LOG_TERM, 0.1),
-        agrees(NETWORKS_KAPPA, max_z=4, resolution=0.15, slack=0.05),
-        agrees(NETWORKS_LAST_LAYER, max_z=4, resolution=0.1, slack=0.02),
+        agrees(NETWORKS_KAPPA, max_z=4, resolution=0.1, slack=0.05),
+        agrees(NETWORKS_LAST_LAYER, max_z=4, resolution=0.05, slack=0.02),
     ),
+    revised=TIGHTENED,
 )
 
 
@@ -101,11 +104,12 @@ RESIDUAL_SCALED_LIMIT = Claim(
     source="ours",
     rule=all_of(
         exact(GAP_ORDER, 0.05),
-        agrees(farthest(SAME_DEPTH), max_z=4.2, resolution=0.1, slack=0.02),
-        agrees(least_precise(SAME_DEPTH), max_z=4.2, resolution=0.1, slack=0.02),
+        agrees(farthest(SAME_DEPTH), max_z=4.2, resolution=0.05, slack=0.02),
+        agrees(least_precise(SAME_DEPTH), max_z=4.2, resolution=0.05, slack=0.02),
         agrees(farthest(DEEPEST), 4.2, resolution=0.06, slack=0.04),
         greater(UNSCALED_GROWTH, 1.5),
     ),
+    revised=TIGHTENED,
 )
 
 

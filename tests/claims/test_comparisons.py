@@ -6,23 +6,103 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from igbrepro.claims import Measurement, closest_rival, compare, extremes, margin, over_seeds
+from igbrepro.claims import (
+    Claim,
+    Measurement,
+    Outcome,
+    agrees,
+    all_of,
+    between,
+    closest_rival,
+    compare,
+    extremes,
+    farthest,
+    greater,
+    least_precise,
+    margin,
+    over_seeds,
+    times,
+    worst,
+)
 from igbrepro.errors import ParameterError
 
 
+def claim(*rules):
+    return Claim("demo", "Demo", "It holds.", "Section 1", all_of(*rules))
+
+
+def family(label="", **settings):
+    """A claim about many numbers, told by two."""
+    return claim(agrees(farthest(label), **settings), agrees(least_precise(label), **settings))
+
+
+ORDERED = family("ordered")
+
+
 def test_the_farthest_and_the_least_precise():
-    rows = compare("c, layer", [1.1, 2.0, 5.0], [0.02, 0.5, 0.1], [1.0, 2.5, 5.2], at=[4, 6, 8])
-    far, vague = extremes(rows, "ordered")
-    assert far.name == "farthest from theory: ordered"
+    rows = compare("c, layer", [1.1, 2.4, 5.0], [0.02, 0.3, 0.1], [1.0, 2.5, 5.2], at=[4, 6, 8], repeats=900)
+    far, vague = extremes(family("ordered", resolution=0.12), rows, "ordered")
+    assert far.name == "farthest from theory: ordered" and far.n == 900
     assert (far.value, far.std_error) == (pytest.approx(1.1), pytest.approx(0.02))
-    assert far.z == pytest.approx(5) and "c, layer 4" in far.note
-    assert vague.name == "least precise: ordered"
-    assert (vague.value, vague.std_error) == (pytest.approx(0.8), pytest.approx(0.2))
+    assert far.z == pytest.approx(5) and "c, layer 4" in far.note and "of 3" in far.note
+    assert vague.name == "least precise: ordered" and "c, layer 6" in vague.note
+    assert (vague.value, vague.std_error) == (pytest.approx(0.96), pytest.approx(0.12))
 
 
 def test_a_shortfall_counts_like_an_excess():
-    far, _ = extremes(compare("q, layer", [0.5, 1.1], [0.1, 0.1], [1.0, 1.0]))
+    far, _ = extremes(family(resolution=0.12), compare("q, layer", [0.5, 1.1], [0.1, 0.1], [1.0, 1.0]))
     assert far.z == pytest.approx(-5) and "q, layer 0" in far.note
+
+
+def judged(rows, **settings):
+    rule = family(**settings)
+    return rule.rule({m.name: m for m in extremes(rule, rows)})[0]
+
+
+def test_slack_hides_no_row():
+    """Ranked by |z| the first row would speak for all, and say yes, though the second alone is refuted."""
+    rows = compare("row", [1.010, 1.25, 1.0], [0.0001, 0.043, 0.049], [1.0, 1.0, 1.0])
+    settings = {"max_z": 4.2, "resolution": 0.05, "slack": 0.015}
+    assert judged(rows[:1], **settings) is Outcome.REPRODUCED
+    assert judged(rows, **settings) is judged(rows[1:2], **settings) is Outcome.NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rule_says_of_two_rows_what_it_says_of_the_worst_of_all(seed):
+    rng = np.random.default_rng(seed)
+    settings = {"max_z": 4, "resolution": 0.06, "slack": 0.02}
+    rows = [
+        Measurement(f"row {i}", 1 + error * draw, error, 1.0, n=n)
+        for i, (error, draw, n) in enumerate(
+            zip(rng.choice([0.001, 0.02, 0.05], 12), 3 * rng.normal(size=12), rng.choice([6, 40, 900], 12), strict=True)
+        )
+    ]
+    each = [judged([row], **settings) for row in rows]
+    order = (Outcome.NOT_REPRODUCED, Outcome.UNDECIDED, Outcome.REPRODUCED)
+    assert judged(rows, **settings) is next(outcome for outcome in order if outcome in each)
+
+
+def test_few_networks_are_not_farther_than_many():
+    """4.5 standard errors of four networks are less than 4 of many."""
+    rows = [Measurement("few", 1.045, 0.01, 1.0, n=4), Measurement("many", 1.04, 0.01, 1.0)]
+    assert "many" in extremes(family(resolution=0.12), rows)[0].note
+
+
+def test_the_worst_is_the_row_that_the_rule_likes_least():
+    """By the gap alone 0.030 +- 0.001 comes first, and hides 0.025 +- 0.02, which is undecided."""
+    rule = claim(between("worst", -0.05, 0.05))
+    rows = [Measurement("sharp", 0.03, 0.001), Measurement("vague", -0.025, 0.02, note="deep")]
+    found = worst(rule, "worst", rows)
+    assert (found.name, found.value, found.note) == ("worst", -0.025, "vague; deep")
+    beyond = Measurement("beyond", 0.06, 0.002)  # refuted, and yet nearer by gap and two errors
+    assert worst(rule, "worst", [*rows, beyond]).note == "beyond"
+    assert worst(claim(greater("a", 1.0)), "a", [Measurement("x", 2.0, 0.1), Measurement("y", 2.5, 0.4)]).note == "y"
+    with pytest.raises(ParameterError, match="nothing was measured"):
+        worst(rule, "worst", [])
+
+
+def test_a_rival_expects_some_times_as_much():
+    assert [m.expected for m in times(1.5, compare("q", [1.0, 2.0], [0.1, 0.1], [1.0, 2.0]))] == [1.5, 3.0]
 
 
 @pytest.mark.parametrize("z", [1.0, 2.0, 3.0, 4.0])
@@ -104,7 +184,7 @@ def test_a_rival_that_is_surely_ahead_is_not_hidden_by_one_that_is_unsure():
 )
 def test_what_cannot_be_compared_is_an_error(rows):
     with pytest.raises(ParameterError):
-        extremes(rows)
+        extremes(ORDERED, rows, "ordered")
 
 
 def test_values_on_a_grid_carry_the_error_of_rounding():

@@ -47,11 +47,11 @@ def test_agrees(value, error, want):
 
 def test_agrees_allows_for_the_number_of_repeats():
     """Four standard errors of a normal law are 33 of Student's t for four repeats."""
-    rule = agrees("a", max_z=4, resolution=0.2)
+    rule = agrees("a", max_z=4, resolution=0.12)
     far = Measurement("a", 1.1, 0.01, expected=1.0)
     assert verdict_of(rule, far) is NO and verdict_of(rule, replace(far, n=4)) is YES
     assert verdict_of(rule, replace(far, value=1.35, n=4)) is NO
-    assert verdict_of(rule, replace(far, value=1.0, std_error=0.05, n=4)) is OPEN  # 33 x 0.05 > 4 x 0.2
+    assert verdict_of(rule, replace(far, value=1.0, std_error=0.05, n=4)) is OPEN  # 33 x 0.05 > 4 x 0.12
 
 
 @pytest.mark.parametrize(("value", "want"), [(-1.03, YES), (-1.05, NO)])
