@@ -62,10 +62,16 @@ def decay_scale(deviations: ArrayLike, last: int, first: int = 0) -> Estimate:
     return jackknife(scale, deviations[:, [first, last]])
 
 
-def weighted_mean(values: ArrayLike, errors: ArrayLike) -> Estimate:
-    """Mean of independent estimates (k, ...), weighted by their inverse variances."""
-    weight = 1 / np.asarray(errors, dtype=float) ** 2
-    return Estimate((weight * np.asarray(values, dtype=float)).sum(0) / weight.sum(0), weight.sum(0) ** -0.5)
+def weighted_mean(values: ArrayLike, errors: ArrayLike, weights: ArrayLike | None = None) -> Estimate:
+    """Mean of independent estimates (k, ...) with weights (k,) that are known beforehand, by default equal ones.
+
+    Weights made of the errors that were found would prefer samples that happen to lie low, wherever low ones scatter
+    less, as lognormal ones do, and bias the mean.
+    """
+    weight = np.ones(len(np.asarray(values))) if weights is None else np.asarray(weights, dtype=float)
+    share = weight / weight.sum()
+    total = np.tensordot(share, np.asarray(values, dtype=float), 1)
+    return Estimate(total, np.sqrt(np.tensordot(share**2, np.asarray(errors, dtype=float) ** 2, 1)))
 
 
 def t_limit(z: float, freedom: float) -> float:

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from igbrepro.errors import ParameterError
 from igbrepro.statistics.estimates import Estimate
 
+UNKNOWN = 1e6
+
 
 class WidthFit(NamedTuple):
     """mean = limit + slope / width, elementwise: what infinite width would give, and how fast a width gets there."""
@@ -19,22 +21,31 @@ class WidthFit(NamedTuple):
 
 
 def width_fit(widths: ArrayLike, mean: ArrayLike, std_error: ArrayLike) -> WidthFit:
-    """Weighted least squares of mean = limit + slope / width.
+    """Least squares of mean = limit + slope / width, each width weighted by itself.
 
-    widths: (k,), k >= 2 different ones.  mean, std_error: (k, ...), independent, errors > 0.
+    That is what the law of fluctuations gives, variances of order 1/width; the errors found go into those of the result
+    alone (see `weighted_mean`).
+    widths: (k,), k >= 2 different ones.  mean, std_error: (k, ...), independent.
     Raises ParameterError for fewer widths.
     """
-    x = 1 / np.asarray(widths, dtype=float)
-    return WidthFit(*_line(x, np.asarray(mean, dtype=float), np.asarray(std_error, dtype=float), "widths"))
+    widths = np.asarray(widths, dtype=float)
+    return WidthFit(*_line(1 / widths, np.asarray(mean, float), np.asarray(std_error, float), widths, "widths"))
 
 
-def power_law(x: ArrayLike, y: ArrayLike, std_error: ArrayLike) -> Estimate:
-    """The exponent p of y ~ x^p, by weighted least squares on logarithms; |y| is fitted, so y may be negative.
+def power_law(x: ArrayLike, y: ArrayLike, std_error: ArrayLike, weights: ArrayLike | None = None) -> Estimate:
+    """The exponent p of y ~ x^p, by least squares on logarithms, y all positive or all negative.
 
-    x: (k,), positive.  y, std_error: (k, ...).  Raises ParameterError for fewer than two different x.
+    Where y changes its sign no power is told: 0 with the error UNKNOWN, which is too noisy for every rule.
+
+    x: (k,), positive.  y, std_error: (k, ...).  weights: (k,), known beforehand (`weighted_mean` says why); equal.
+    Raises ParameterError for fewer than two different x.
     """
-    y, error = np.abs(np.asarray(y, dtype=float)), np.asarray(std_error, dtype=float)
-    return _line(np.log(np.asarray(x, dtype=float)), np.log(y), error / y, "x")[1]
+    x, y, error = (np.asarray(v, dtype=float) for v in (x, y, std_error))
+    same = (y > 0).all(0) | (y < 0).all(0)
+    size = np.where(same, np.abs(y), 1.0)
+    weight = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=float)
+    power, unsure = _line(np.log(x), np.log(size), error / size, weight, "x")[1]
+    return Estimate(np.where(same, power, 0.0)[()], np.where(same, unsure, UNKNOWN)[()])
 
 
 class PowerDecay(NamedTuple):
@@ -62,14 +73,15 @@ def power_decay(one_minus_c: ArrayLike, power: float, first: int) -> PowerDecay:
     return PowerDecay(growth**-power, slope / growth**2)
 
 
-def _line(x: np.ndarray, y: np.ndarray, error: np.ndarray, name: str) -> tuple[Estimate, Estimate]:
-    """Intercept and slope of the weighted straight line through (x, y ± error), x (k,), y (k, ...)."""
+def _line(x: np.ndarray, y: np.ndarray, error: np.ndarray, weight: np.ndarray, name: str) -> tuple[Estimate, Estimate]:
+    """Intercept and slope of the straight line through (x, y ± error), x and weight (k,), y and error (k, ...)."""
     if len(np.unique(x)) < 2:
         raise ParameterError(f"{name}: need at least two different values to fit a line.")
-    x = x.reshape(-1, *[1] * (y.ndim - 1))
-    weight = 1 / error**2
-    s0, s1, s2 = weight.sum(0), (weight * x).sum(0), (weight * x**2).sum(0)
-    t0, t1 = (weight * y).sum(0), (weight * x * y).sum(0)
-    det = s0 * s2 - s1**2
-    intercept = Estimate((s2 * t0 - s1 * t1) / det, np.sqrt(s2 / det))
-    return intercept, Estimate((s0 * t1 - s1 * t0) / det, np.sqrt(s0 / det))
+    off = x - (weight * x).sum() / weight.sum()
+    of_slope = weight * off / (weight * off**2).sum()
+    of_intercept = weight / weight.sum() - of_slope * (x - off).mean()
+    intercept, slope = (
+        Estimate(np.tensordot(share, y, 1)[()], np.sqrt(np.tensordot(share**2, error**2, 1))[()])
+        for share in (of_intercept, of_slope)
+    )
+    return intercept, slope

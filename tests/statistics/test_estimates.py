@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from igbrepro.claims import Measurement
+from igbrepro.claims import Measurement, Outcome, agrees
 from igbrepro.errors import ParameterError
 from igbrepro.statistics import Estimate, decay_scale, jackknife, power_law, t_limit, weighted_mean, width_fit, z_limit
 
@@ -44,11 +44,44 @@ def test_decay_scale_of_an_exponential_and_its_sign():
 def test_fits_are_those_of_numpy():
     widths, error = np.array([64, 128, 256, 512]), np.array([0.1, 0.2, 0.1, 0.4])
     mean = 2 + 30 / widths + error * RNG.normal(size=4)
-    (slope, limit), covariance = np.polyfit(1 / widths, mean, 1, w=1 / error, cov="unscaled")
+    slope, limit = np.polyfit(1 / widths, mean, 1, w=np.sqrt(widths))
     fit = width_fit(widths, mean, error)
-    assert (*fit.limit, *fit.slope) == pytest.approx((limit, covariance[1, 1] ** 0.5, slope, covariance[0, 0] ** 0.5))
+    assert (fit.limit.value, fit.slope.value) == pytest.approx((limit, slope))
+    at_law = width_fit(widths, mean, 3 / np.sqrt(widths))  # errors of the law that gives the weights
+    _, covariance = np.polyfit(1 / widths, mean, 1, w=np.sqrt(widths) / 3, cov="unscaled")
+    assert (at_law.limit.error, at_law.slope.error) == pytest.approx((covariance[1, 1] ** 0.5, covariance[0, 0] ** 0.5))
+    assert power_law(widths, -mean, error).value == pytest.approx(np.polyfit(np.log(widths), np.log(mean), 1)[0])
     (p, _), covariance = np.polyfit(np.log(widths), np.log(mean), 1, w=mean / error, cov="unscaled")
-    assert power_law(widths, -mean, error) == pytest.approx((p, covariance[0, 0] ** 0.5))
+    weighted = power_law(widths, mean, error, weights=(mean / error) ** 2)
+    assert weighted == pytest.approx((p, covariance[0, 0] ** 0.5))
+
+
+def test_a_series_that_changes_its_sign_tells_no_power():
+    """Gaps of +0.04, -0.02, +0.01 are noise; as |y| they fall exactly like 1/x."""
+    rule = agrees("p", max_z=3, resolution=0.06, slack=0.1)
+    for gaps, want in (([0.04, -0.02, 0.01], Outcome.UNDECIDED), ([0.04, 0.02, 0.01], Outcome.REPRODUCED)):
+        found = Measurement.of("p", power_law([1, 2, 4], gaps, np.full(3, 1e-4)), -1.0)
+        assert rule({"p": found})[0] is want
+
+
+def skewed(rng, draws=4_000, n=24):
+    """Estimates of three means of lognormal samples, all exp(1/2), and their errors, (3, draws)."""
+    samples = rng.lognormal(size=(3, n, draws))
+    return samples.mean(1), samples.std(1, ddof=1) / np.sqrt(n)
+
+
+def test_means_of_skewed_samples_are_not_drawn_to_the_low_ones():
+    """Weights of inverse variances put one in eleven beyond four standard errors."""
+    values, errors = skewed(np.random.default_rng(1))
+    truth = np.exp(0.5)
+    found = weighted_mean(values, errors)
+    own = 1 / errors**2
+    low = (own * values).sum(0) / own.sum(0)
+    assert np.mean(found.value) == pytest.approx(truth, rel=0.01) and np.mean(low) < 0.92 * truth
+    too_far = [np.mean(np.abs(v - truth) / e > 4) for v, e in ((low, own.sum(0) ** -0.5), found)]
+    assert too_far[0] > 0.05 and too_far[1] < 0.01
+    limit = width_fit([64, 128, 256], values, errors).limit
+    assert np.mean(limit.value) == pytest.approx(truth, rel=0.02)
 
 
 def test_fits_run_over_trailing_axes():
@@ -60,7 +93,8 @@ def test_fits_run_over_trailing_axes():
 
 
 def test_weighted_mean_of_two():
-    assert weighted_mean([1.0, 4.0], [1.0, 2.0]) == (pytest.approx(1.6), pytest.approx(0.8**0.5))
+    assert weighted_mean([1.0, 4.0], [1.0, 2.0], [4, 1]) == (pytest.approx(1.6), pytest.approx(0.8**0.5))
+    assert weighted_mean([1.0, 4.0], [1.0, 2.0]) == (2.5, pytest.approx(5**0.5 / 2))
 
 
 def test_z_limit_is_rarely_exceeded():
