@@ -205,7 +205,8 @@ def probe_points(activation: Activation | str, points: ArrayLike, size: ProbeSiz
     """`probe` at each of the points (m, 2) of (sigma_w2, sigma_b2), with fresh networks at each; one row a point.
 
     Columns beside the answers, from theory, to compare with: `theory`, the phase at infinite width and depth;
-    `distance`, see line_distance; `blur`, what the standard error of the deciding answer amounts to as a distance.
+    `distance`, see line_distance, to the nearer line, or where the two disagree to the farthest one that lies between
+    the phases; `blur`, what the standard error of the answer about that line amounts to as a distance.
     """
     points = np.atleast_2d(np.asarray(points, float))
     w2, b2 = points.T
@@ -214,12 +215,17 @@ def probe_points(activation: Activation | str, points: ArrayLike, size: ProbeSiz
     table = pd.DataFrame(rows)
     table["theory"] = classify(activation, sigma_w2=w2, sigma_b2=b2)
     to_edge, to_neutral = line_distance(activation, w2, b2)
-    table["distance"] = np.fmin(to_edge, to_neutral)
+    neutral, ordered = (
+        (table["phase"] == line) != (table["theory"] == line) for line in (Phase.NEUTRALITY, Phase.ORDERED)
+    )  # whether the two phases lie on different sides of the neutrality line, of the edge
+    farther = neutral & ~(ordered & (to_edge > to_neutral))
+    by_neutral = np.where(table["phase"] == table["theory"], to_neutral < to_edge, farther)
+    table["distance"] = np.where(by_neutral, to_neutral, to_edge)
     at = MeanField(activation, sigma_w2=w2, sigma_b2=b2).fixed_point()
     with np.errstate(divide="ignore", invalid="ignore"):
         edge_blur = to_edge * table["growth_error"] / np.abs(at.chi - 1)
         neutral_blur = to_neutral * table["same_error"] / np.abs(same_answer_theory(at.c) - UNIFORM_SAME)
-    table["blur"] = np.where((to_neutral < to_edge) & neutral_blur.notna(), neutral_blur, edge_blur)
+    table["blur"] = np.where(by_neutral & neutral_blur.notna(), neutral_blur, edge_blur)
     return table
 
 

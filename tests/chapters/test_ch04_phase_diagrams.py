@@ -103,6 +103,17 @@ def test_networks_in_the_middle_of_each_phase_name_it():
     assert relu["phase"].tolist() == relu["theory"].tolist() == [Phase.ORDERED, Phase.CHAOTIC_DEEP]
 
 
+@pytest.mark.parametrize(
+    ("said", "line"), [(Phase.NEUTRALITY, 2.924766), (Phase.ORDERED, 1.986073), (Phase.CHAOTIC_DEEP, 1.986073)]
+)
+def test_a_disagreement_lies_as_far_as_the_line_between_the_two_phases(monkeypatch, said, line):
+    """At 2 the edge is near, which excuses no network there that is called neutral."""
+    answers = {"phase": said, "growth_error": 0.001, "same_error": 0.01}
+    monkeypatch.setattr(phase_probe, "probe", lambda *args: answers)
+    table = phase_probe.probe_points("tanh", [[2.0, 0.1]], FEW, seed=1)
+    assert table["theory"][0] == Phase.PREJUDICE and table["distance"][0] == pytest.approx(abs(2 / line - 1), rel=1e-3)
+
+
 def test_the_farthest_disagreement_comes_with_its_blur():
     phases = {"phase": [0, 3, 4, 3], "theory": [0, 0, 3, 3]}
     table = pd.DataFrame({**phases, "distance": [0.5, 0.01, 0.03, 0.4], "blur": [0.1, 0.2, 0.3, 0.4]})
