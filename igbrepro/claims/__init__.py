@@ -17,10 +17,23 @@ from igbrepro.claims.measurement import Measurement, describe_data, format_numbe
 from igbrepro.claims.provenance import provenance
 from igbrepro.claims.record import RECORD_SUFFIX, Record, read_records
 from igbrepro.claims.refuting import Refuted, Rival
-from igbrepro.claims.rules import TIGHTENED, Claim, Decision, Rule, agrees, all_of, between, exact, greater
+from igbrepro.claims.rules import (
+    BESIDE_TOLERANCE,
+    TIGHTENED,
+    Claim,
+    Decision,
+    Rule,
+    agrees,
+    all_of,
+    between,
+    exact,
+    greater,
+)
+from igbrepro.claims.shares import common_factor, share_gaps, share_rivals
 from igbrepro.claims.verdict import VERDICT_MIME, Outcome, Verdict, notebook_verdicts
 
 __all__ = [
+    "BESIDE_TOLERANCE",
     "RECORD_SUFFIX",
     "TIGHTENED",
     "VERDICT_MIME",
@@ -39,6 +52,7 @@ __all__ = [
     "all_of",
     "between",
     "closest_rival",
+    "common_factor",
     "compare",
     "compare_runs",
     "describe_data",
@@ -57,6 +71,8 @@ __all__ = [
     "read_records",
     "records_at",
     "rejudge",
+    "share_gaps",
+    "share_rivals",
     "times",
     "worst",
 ]

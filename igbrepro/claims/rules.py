@@ -20,6 +20,7 @@ from igbrepro.errors import ParameterError
 
 HOPELESS = f"the effect is too small for any feasible number of {REPEATS}; an equivalence margin would decide"
 TIGHTENED = "a smaller error is asked for since its numbers were seen, as larger ones could not have refuted it"
+BESIDE_TOLERANCE = "γ itself is tested too since its numbers were seen, as near a share of 1 the tolerance passes any"
 WIDEST = 0.5  # how far off, as a fraction of what is expected, a value may be that agrees
 Decision = Callable[[Mapping[str, Measurement]], tuple[Outcome, str]]
 
@@ -148,6 +149,10 @@ def agrees(
     return Rule(rule, (name,), would_refute=would_refute, excess=excess)
 
 
+def _three_digits(value: float) -> str:
+    return format_number(float(f"{value:.3g}"))
+
+
 def _wrong_expectation(rule: Decision, m: Measurement, unit: float) -> Refuted:
     """How wrong the expected value could have been before the rule had noticed; of 0 in units of `unit`."""
     expected = _given(m, "expected")
@@ -159,7 +164,7 @@ def _wrong_expectation(rule: Decision, m: Measurement, unit: float) -> Refuted:
     factor = smallest_factor(refuted)
     if expected:
         return Refuted(m.name, off_by(factor), factor)
-    return Refuted(m.name, f"{m.name}: an expected value of ± {format_number((factor - 1) * unit)} in place of 0")
+    return Refuted(m.name, f"{m.name}: an expected value of ± {_three_digits((factor - 1) * unit)} in place of 0")
 
 
 def exact(name: str, rtol: float, *, atol: float = 0.0) -> Rule:
@@ -209,8 +214,8 @@ def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
 
     def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:
         half = _pick(measurements, name).margin(z)
-        beyond = [f"above {format_number(high + half)}"] if high < math.inf else []
-        beyond += [f"below {format_number(low - half)}"] if low > -math.inf else []
+        beyond = [f"above {_three_digits(high + half)}"] if high < math.inf else []
+        beyond += [f"below {_three_digits(low - half)}"] if low > -math.inf else []
         return Refuted(name, f"{name} {' or '.join(beyond)}")
 
     def excess(m: Measurement) -> float:
@@ -245,7 +250,7 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
     def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:
         a, b = pair(measurements)
         allowed, text = margin(z, a, b), f"{a.name} − {b.name}" if b.value or b.name == name_b else a.name
-        return Refuted(a.name, f"{text} of {format_number(-allowed)} or less")
+        return Refuted(a.name, f"{text} of {_three_digits(-allowed)} or less")
 
     def excess(m: Measurement) -> float:  # read where name_b is a number
         return pair({m.name: m})[1].value - m.value + m.margin(z)

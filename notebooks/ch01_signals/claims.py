@@ -31,7 +31,7 @@ SIGNALS_WIDTH = Claim(
     "proportional to the width, and of the size that the curvature of the maps predicts.",
     source="implied by arXiv:2505.12096, mean-field background (limit of infinite width); the first order is ours",
     rule=all_of(
-        agrees(EXPONENT, max_z=3, resolution=0.06, slack=0.1),
+        agrees(EXPONENT, max_z=3, resolution=0.08, slack=0.1),
         agrees(farthest(FIRST_ORDER), max_z=4.5, resolution=0.05, slack=0.01),
         agrees(least_precise(FIRST_ORDER), max_z=4.5, resolution=0.05, slack=0.01),
     ),

@@ -46,7 +46,10 @@ GUESS_CLASS_FRACTION = Claim(
     rule=all_of(
         between(FRACTIONS, -math.inf, 0.04),
         between(IF_GAMMA_DOUBLE, 0.04, math.inf),
+        agrees(farthest(VARIANCE), max_z=3.5, resolution=0.03),
+        agrees(least_precise(VARIANCE), max_z=3.5, resolution=0.03),
     ),
+    revised="variances are compared too since its numbers were seen, as γ a tenth larger would have passed",
 )
 
 
