@@ -90,6 +90,11 @@ def test_claims_page_has_every_claim_with_source_verdict_numbers_data_and_chapte
     assert "(claim-first)=\n### Halves are halves" in text and "preset *smoke*; width 64; seed 7." in text
 
 
+def test_claims_page_says_what_would_have_been_refuted(site):
+    """In the table and in the box; not of the second claim, which is itself refuted."""
+    assert pages(site)["claims.md"].count("Would have been refuted: an expected value") == 2
+
+
 def test_a_claim_without_verdict_is_listed_as_not_run_here(site):
     text = pages(site)["claims.md"]
     later = text[text.index("(claim-third)=") :].split("(claim-")[1]
