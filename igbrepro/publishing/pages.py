@@ -121,6 +121,18 @@ def all_verdicts(records: Iterable[Record], register: Register) -> list[Verdict]
     return out
 
 
+ORIGINS = ("the paper's claims", "what follows from them", "ours")
+
+
+def _by_origin(verdicts: Iterable[Verdict]) -> list[tuple[str, list[Verdict]]]:
+    """The verdicts in groups, in the order of ORIGINS, by how their sources begin; no empty groups."""
+    found: dict[str, list[Verdict]] = {origin: [] for origin in ORIGINS}
+    for verdict in verdicts:
+        begins = [verdict.source.startswith(word) for word in ("arXiv:2505.12096", "ours")]
+        found[ORIGINS[0] if begins[0] else ORIGINS[2] if begins[1] else ORIGINS[1]].append(verdict)
+    return [(origin, chosen) for origin, chosen in found.items() if chosen]
+
+
 def _numbers(measurements: tuple[Measurement, ...], most: int = 2) -> str:
     shown = [_escape(str(m)) for m in measurements[:most]]
     rest = len(measurements) - most
@@ -281,6 +293,7 @@ def _used(record: Record) -> list[Mapping[str, Any]]:
 
 FILTERS = {
     "badge": badge,
+    "by_origin": _by_origin,
     "clock": _clock,
     "commit": _commit,
     "core_time": _core_time,

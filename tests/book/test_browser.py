@@ -270,6 +270,25 @@ def test_search_finds_a_word_and_leads_to_it(browser, site, width):
     page.context.close()
 
 
+def test_claims_are_chosen_by_verdict_and_chapter(browser, site):
+    page, visit = open_page(open_context(browser, 390), site, "book/generated/claims.html")
+    rows = page.locator("table.igb-claims tbody tr")
+    every = rows.count()
+    shown = page.locator("table.igb-claims tbody tr:visible")
+    verdict, chapter = page.locator(".igb-filter select").all()
+    verdict.select_option("not run here")
+    assert 0 < shown.count() < every
+    assert all("not run here" in text for text in shown.locator("td:first-child").all_inner_texts())
+    verdict.select_option("all")
+    chapter.select_option("Chapter 3")
+    few = shown.all_inner_texts()
+    assert 0 < len(few) < every and all("Chapter 3" in text for text in few)
+    assert page.locator(".igb-filter output").inner_text() == f"{len(few)} of {every} claims shown"
+    chapter.select_option("all")
+    assert shown.count() == every and not visit.errors
+    page.context.close()
+
+
 def test_a_solution_unfolds_on_a_phone(browser, site):
     path = next(path for path in site.pages if path.startswith("notebooks/"))
     page, visit = open_page(open_context(browser, 390), site, path)

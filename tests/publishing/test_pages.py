@@ -15,7 +15,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.publishing import load_claims, write_pages
 from igbrepro.publishing.abstract import Sentence, read_abstract
 from igbrepro.publishing.chapters import load_register
-from igbrepro.publishing.pages import all_verdicts
+from igbrepro.publishing.pages import _by_origin, all_verdicts
 
 MADE = {**provenance(), "commit": "0123456789abcdef", "dirty": False, "date": "2026-01-02T03:04:05+00:00"}
 DATA = {"name": "fashion-mnist", "source": "somewhere", "n_train": 10000, "n_test": 2000, "fallback": True}
@@ -93,6 +93,13 @@ def test_claims_page_has_every_claim_with_source_verdict_numbers_data_and_chapte
 def test_claims_page_says_what_would_have_been_refuted(site):
     """In the table and in the box; not of the second claim, which is itself refuted."""
     assert pages(site)["claims.md"].count("Would have been refuted: an expected value") == 2
+
+
+def test_claims_are_grouped_by_whose_they_are():
+    sources = ["ours, after arXiv:2505.12096", "arXiv:2505.12096, figure", "follows from arXiv:2505.12096", "ours"]
+    verdicts = [Verdict(str(k), "b", "c", source, YES, YES, "e", ()) for k, source in enumerate(sources)]
+    groups = [(origin, [one.claim_id for one in chosen]) for origin, chosen in _by_origin(verdicts)]
+    assert groups == [("the paper's claims", ["1"]), ("what follows from them", ["2"]), ("ours", ["0", "3"])]
 
 
 def test_a_claim_without_verdict_is_listed_as_not_run_here(site):
