@@ -62,7 +62,7 @@ LEARNING_START_PREDICTED = {
 }
 
 
-FIGURE = "arXiv:2505.12096, figure of the training dynamics of MLPs (tanh; at step 10,000: "
+_FIGURE = "arXiv:2505.12096, figure of the training dynamics of MLPs (tanh; at step 10,000: "
 
 
 LEARNING_LEAVES_CHANCE = {
@@ -84,7 +84,7 @@ LEARNING_ENDS_ALIKE = Claim(
     title="tanh: edge and order end alike",
     statement="At the end of training, tanh networks that started on the edge of chaos and in the ordered phase have "
     "the same test accuracy, to within 0.03.",
-    source=FIGURE + "edge 0.96, order 0.98)",
+    source=_FIGURE + "edge 0.96, order 0.98)",
     rule=between(EDGE_MINUS_ORDERED, -0.03, 0.03),
 )
 
@@ -94,7 +94,7 @@ LEARNING_CHAOS_AT_CHANCE = Claim(
     title="tanh: chaos ends near chance",
     statement="At the end of training, tanh networks that started in the chaotic phase guess at most six test images "
     "in ten rightly, with prejudice at the start and without.",
-    source=FIGURE + "prejudice 0.55, neutrality 0.50)",
+    source=_FIGURE + "prejudice 0.55, neutrality 0.50)",
     rule=between(BEST_CHAOTIC, 0.4, 0.6),
 )
 
@@ -105,7 +105,7 @@ LEARNING_BIAS_LOST = Claim(
     statement="tanh networks that start chaotic and prejudiced lose most of their bias in training, and do not learn: "
     "at the end the favourite class of test images has at most 0.65 of them, and at most six in ten are guessed "
     "rightly.",
-    source=FIGURE + "prejudice starts at a largest fraction of 0.89 and ends at an accuracy of 0.55)",
+    source=_FIGURE + "prejudice starts at a largest fraction of 0.89 and ends at an accuracy of 0.55)",
     rule=all_of(
         between(PREJUDICE_AT_START, 0.7, 1.0),
         between(PREJUDICE_AT_END, 0.5, 0.65),
@@ -119,7 +119,7 @@ LEARNING_MEMORISES = Claim(
     title="tanh: prejudice memorises",
     statement="Trained on few images for many epochs, tanh networks that start chaotic and prejudiced learn them by "
     "heart, at least nine in ten, and their test accuracy stays 0.25 or more behind.",
-    source=FIGURE + "prejudice 1.00 on training images and 0.55 on test images)",
+    source=_FIGURE + "prejudice 1.00 on training images and 0.55 on test images)",
     rule=all_of(between(MEMORISED, 0.9, inf), between(NOT_UNDERSTOOD, 0.25, 1.0)),
 )
 
