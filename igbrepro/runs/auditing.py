@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 EARLY_STEPS = 10
 EARLY = {0: 1e-4, EARLY_STEPS: 2e-3}  # largest relative gap of a test loss, up to this step
+CHANGE = 0.1  # nor, beyond the smaller of these, more than this share of what training has changed by then
 NUDGE = 2.0**-22  # of the twin's weights, relative: two units in the last place of float32
 MEASURED = 1e-3  # largest relative gap of what is measured without training
 TWIN = 10  # times as far apart as run and twin have been by then is what rounding may do
@@ -237,7 +238,9 @@ def compare(stored: StoredRun, here: Again, alike: Sequence[StoredRun]) -> list[
             continue
         shipped, value = theirs.get((step, metric), math.nan), ours.get((step, metric), math.nan)
         if metric == "loss":
-            allowed = EARLY[0 if step == 0 else EARLY_STEPS] * max(abs(shipped), 1e-12)
+            size = max(abs(shipped), 1e-12)
+            changed = abs(shipped - theirs.get((0, metric), math.nan))  # little, at a tiny learning rate
+            allowed = max(EARLY[0] * size, min(EARLY[EARLY_STEPS] * size, CHANGE * changed) if step else 0.0)
         else:
             allowed = (2 if step == 0 else 0.02 * n_eval + 2) / n_eval
         allowed = max(allowed, TWIN * here.rounding(step, metric))

@@ -79,6 +79,24 @@ def test_a_learning_rate_changed_by_five_percent_without_a_new_protocol_is_found
     assert not found.agrees and found.table[found.table["step"] == 0]["gap"].max() < 0.1
 
 
+def test_at_a_tiny_learning_rate_what_changed_is_compared_and_not_what_stayed(tmp_path, monkeypatch):
+    """Ten steps at 5e-6 change the loss by less than the 0.2 % that two losses may differ by."""
+    store, real = Store(tmp_path / "store"), training_run.Run.__init__
+    get(store, lr=5e-6)
+    write_runs(tmp_path / "results" / "x.parquet", store.all())
+    results = get(Store(None, (tmp_path / "results",)), lr=5e-6)
+    losses = results.frame.query("metric == 'loss' and split == 'test' and step <= 10")
+    by_step = losses.pivot(index=["run", "seed"], columns="step", values="value")
+    assert (by_step.div(by_step[0], axis=0) - 1).abs().to_numpy().max() < 2e-3
+    assert audit(results, 4, seed=0).agrees
+
+    def init(run, members, dataset, plan, *rest):
+        real(run, members, dataset, replace(plan, lr=2 * plan.lr), *rest)
+
+    monkeypatch.setattr(training_run.Run, "__init__", init)
+    assert not audit(results, 4, seed=0, minutes=1e-9).agrees
+
+
 def test_runs_that_diverge_are_audited_like_others(tmp_path):
     write_runs(tmp_path / "results" / "x.parquet", get(Store(tmp_path / "own"), declared=diverging).runs.values())
     results = get(Store(None, (tmp_path / "results",)), declared=diverging)
