@@ -33,10 +33,15 @@ def shares(gammas, factor=1.0, error=0.003, seed=0):
     """Two classes: measured at `factor` times the γ that theory has."""
     rng = np.random.default_rng(seed)
     return [
-        Measurement(f"γ = {g:g}", 0.5 + math.atan(math.sqrt(factor * g)) / math.pi + error * rng.normal(), error,
-                    0.5 + math.atan(math.sqrt(g)) / math.pi, n=40)
+        Measurement(
+            f"γ = {g:g}",
+            0.5 + math.atan(math.sqrt(factor * g)) / math.pi + error * rng.normal(),
+            error,
+            0.5 + math.atan(math.sqrt(g)) / math.pi,
+            n=40,
+        )
         for g in gammas
-    ]  # fmt: skip
+    ]
 
 
 def verdict(claim, rows):
