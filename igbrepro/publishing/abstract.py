@@ -68,11 +68,10 @@ def read_abstract(path: Path, verdicts: Iterable[Verdict]) -> list[Sentence]:
         claim, which = raw["number"]
         if missing := [one for one in (*raw["claims"], claim) if one not in known]:
             raise ParameterError(f"{path.name}: {raw['sentence']!r} names {some(missing)}, which no chapter claims.")
-        named = {one.name: one for one in known[claim].measurements}
         number = None
         if known[claim].outcome is not Outcome.NOT_RUN:
-            listed = list(named.values())
-            number = named.get(which) if isinstance(which, str) else dict(enumerate(listed)).get(which)
+            measured = enumerate(known[claim].measurements)
+            number = next((one for place, one in measured if which in (place, one.name)), None)
             if number is None:
                 raise ParameterError(f"{path.name}: claim {claim!r} has no measurement {which!r}.")
         chosen = tuple(known[one] for one in raw["claims"])

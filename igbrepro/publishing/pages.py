@@ -126,10 +126,12 @@ ORIGINS = ("the paper's claims", "what follows from them", "ours")
 
 def _by_origin(verdicts: Iterable[Verdict]) -> list[tuple[str, list[Verdict]]]:
     """The verdicts in groups, in the order of ORIGINS, by how their sources begin; no empty groups."""
+    paper, derived, ours = ORIGINS
+    begins = {"arXiv:2505.12096": paper, "ours": ours}
     found: dict[str, list[Verdict]] = {origin: [] for origin in ORIGINS}
     for verdict in verdicts:
-        begins = [verdict.source.startswith(word) for word in ("arXiv:2505.12096", "ours")]
-        found[ORIGINS[0] if begins[0] else ORIGINS[2] if begins[1] else ORIGINS[1]].append(verdict)
+        whose = [origin for word, origin in begins.items() if verdict.source.startswith(word)]
+        found[whose[0] if whose else derived].append(verdict)
     return [(origin, chosen) for origin, chosen in found.items() if chosen]
 
 
