@@ -19,6 +19,7 @@ from igbrepro.claims.record import RECORD_SUFFIX, Record, read_records
 from igbrepro.claims.refuting import Refuted, Rival
 from igbrepro.claims.rules import (
     BESIDE_TOLERANCE,
+    NO_LEAD,
     TIGHTENED,
     Claim,
     Decision,
@@ -34,6 +35,7 @@ from igbrepro.claims.verdict import VERDICT_MIME, Outcome, Verdict, notebook_ver
 
 __all__ = [
     "BESIDE_TOLERANCE",
+    "NO_LEAD",
     "RECORD_SUFFIX",
     "TIGHTENED",
     "VERDICT_MIME",

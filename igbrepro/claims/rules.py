@@ -21,6 +21,7 @@ from igbrepro.errors import ParameterError
 HOPELESS = f"the effect is too small for any feasible number of {REPEATS}; an equivalence margin would decide"
 TIGHTENED = "a smaller error is asked for since its numbers were seen, as larger ones could not have refuted it"
 BESIDE_TOLERANCE = "γ itself is tested too since its numbers were seen, as near a share of 1 the tolerance passes any"
+NO_LEAD = "a lead too small to matter counts as none since its numbers were seen; before, it left the claim undecided"
 WIDEST = 0.5  # how far off, as a fraction of what is expected, a value may be that agrees
 Decision = Callable[[Mapping[str, Measurement]], tuple[Outcome, str]]
 
@@ -224,11 +225,15 @@ def between(name: str, low: float, high: float, *, z: float = 2.0) -> Rule:
     return Rule(rule, (name,), would_refute=would_refute, excess=excess)
 
 
-def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
+def greater(name_a: str, name_b: str | float, z: float = 3.0, *, matters: float = 0.0) -> Rule:
     """Measurement `name_a` exceeds `name_b` (a measurement or a number) by more than `z` standard errors of the gap.
 
     Of few repeats by as much as is as sure, by Student's t.
+    matters: the least gap that would mean anything, in the unit of the measurement: the rule fails as well where the
+    gap is surely smaller, so that "no difference" can be decided, and with a feasible number of repeats.
     """
+    if not 0 <= matters < math.inf:
+        raise ParameterError(f"matters={matters!r} of {name_a!r}: need the least gap that means anything, 0 or more.")
 
     def pair(measurements: Mapping[str, Measurement]) -> tuple[Measurement, Measurement]:
         b = _pick(measurements, name_b) if isinstance(name_b, str) else Measurement("the bound", name_b)
@@ -244,13 +249,16 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0) -> Rule:
         seen = a.std_error is not None or b.std_error is not None  # else both are exact
         if gap < -allowed or (allowed == 0 and not (gap == 0 and seen)):
             return Outcome.NOT_REPRODUCED, f"{text}: not greater"
-        more = decides_distance(gap, z, a, b, hopeless=HOPELESS, against=gap < 0)
+        if 0 < allowed < matters - gap:
+            return Outcome.NOT_REPRODUCED, f"{text}: surely below {_three_digits(matters)}, the least that would matter"
+        against = allowed > 0 and 2 * gap < matters  # of the two bounds the one that fewer repeats leave behind
+        more = decides_distance(matters - gap if against else gap, z, a, b, hopeless=HOPELESS, against=against)
         return Outcome.UNDECIDED, f"{text}: too noisy to decide (needs {z:g} standard errors); {more}"
 
     def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:
         a, b = pair(measurements)
         allowed, text = margin(z, a, b), f"{a.name} − {b.name}" if b.value or b.name == name_b else a.name
-        return Refuted(a.name, f"{text} of {_three_digits(-allowed)} or less")
+        return Refuted(a.name, f"{text} of {_three_digits(min(matters - allowed, allowed))} or less")
 
     def excess(m: Measurement) -> float:  # read where name_b is a number
         return pair({m.name: m})[1].value - m.value + m.margin(z)

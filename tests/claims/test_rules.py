@@ -1,5 +1,6 @@
 """Rules on planted numbers whose right answer is known beforehand; a claim judged, and judged anew."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -129,6 +130,35 @@ def test_greater_needs_three_joint_standard_errors(a, b, want):  # sqrt(0.3^2 + 
 
 def test_greater_takes_a_number():
     assert verdict_of(greater("a", 0.5), Measurement("a", 0.6, 0.01)) is YES
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "want"),
+    [(0.005, 0.004, NO), (0.008, 0.006, OPEN), (0.015, 0.004, YES), (-0.001, 0.009, NO), (-0.001, 0.012, OPEN)],
+)
+def test_a_lead_that_is_surely_too_small_to_matter_is_none(value, error, want):
+    """Paired t intervals of 20 seeds, by hand: the limit at two sided 4.55 % is 2.14."""
+    m = Measurement("a", value, error, n=20)
+    assert verdict_of(greater("a", 0.0, z=2, matters=0.02), m) is want
+    without = verdict_of(greater("a", 0.0, z=2), m)
+    assert without is (YES if want is YES else OPEN)
+
+
+def test_what_would_decide_and_refute_knows_the_lead_that_matters():
+    rule = greater("a", 0.0, z=2, matters=0.02)
+    m = Measurement("a", 0.002, 0.01, n=20)
+    assert "decide against" in rule({"a": m})[1] and "feasible" not in rule({"a": m})[1]
+    assert "feasible" in greater("a", 0.0, z=2)({"a": replace(m, value=1e-5)})[1]
+    decided = {"a": replace(m, std_error=0.001)}
+    limit = float(re.search(r"of ([\d.]+) or less", rule.refutes(decided))[1])
+    at = {way: rule({"a": replace(decided["a"], value=limit + way)})[0] for way in (-1e-4, 1e-4)}
+    assert at == {-1e-4: NO, 1e-4: YES}
+    with pytest.raises(ParameterError, match="matters=-1"):
+        greater("a", 0.0, matters=-1)
+
+
+def test_runs_that_do_not_differ_are_no_evidence_that_nothing_matters():
+    assert verdict_of(greater("a", 0.0, matters=0.1), Measurement("a", 0.0, 0.0)) is OPEN
 
 
 def fixed(outcome, word="why"):
