@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from igbrepro.claims import BESIDE_TOLERANCE, Claim, all_of, between, greater
+from igbrepro.claims import BESIDE_TOLERANCE, NO_LEAD, Claim, all_of, between, greater
 from igbrepro.runs import audit_claim
 
 # Names of measurements, as the notebook gives them.
@@ -34,7 +34,8 @@ CNN_EDGE_FIRST = {
         statement=f"Of deep plain {label} CNNs that differ in the variance of their weights alone, those that "
         "start on the edge of chaos are the first to learn.",
         source="arXiv:2505.12096, section on experiments, training dynamics of CNNs",
-        rule=greater(RIVAL_OVER_EDGE, 0.0, z=2),
+        rule=greater(RIVAL_OVER_EDGE, 0.0, z=2, matters=math.log10(1.5)),
+        revised=NO_LEAD,
     )
     for (name, label) in (("relu", "ReLU"), ("tanh", "tanh"))
 }
@@ -96,7 +97,8 @@ CNN_FINAL_ACCURACY = Claim(
     statement="At the end of training, deep plain CNNs that started on the edge of chaos have a higher test "
     "accuracy than those that started in any other phase.",
     source="arXiv:2505.12096, abstract and section on experiments",
-    rule=all_of(*(greater(edge_minus_rival(name), 0.0, z=2) for name in ("relu", "tanh"))),
+    rule=all_of(*(greater(edge_minus_rival(name), 0.0, z=2, matters=0.02) for name in ("relu", "tanh"))),
+    revised=NO_LEAD,
 )
 
 

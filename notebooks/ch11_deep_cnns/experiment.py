@@ -50,7 +50,7 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
         p.lr,
         labels=p.labels,
         n_eval=p.n_eval,
-        eval_points=log_steps(p.steps, 16),
+        eval_points=log_steps(p.steps, p.n_points),
         precision=p.precision,
     )
     return Sweep(networks(p, data), settings, p.seeds)
