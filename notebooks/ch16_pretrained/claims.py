@@ -7,28 +7,28 @@ import math
 from igbrepro.claims import Claim, all_of, between, greater
 from igbrepro.runs import audit_claim
 
-_PRETRAINED = "arXiv:2505.12096, section on experiments, fine-tuning of a pre-trained vision transformer"
+_FIGURE = "arXiv:2505.12096, figure of a pre-trained vision transformer on CIFAR-100 (σ_w² = 0.5, 1, 1.5: "
 
 # Names of measurements, as the notebook gives them.
-SMALLEST_FACTOR = "largest class fraction, smallest factor of the sweep"
-WORST_FACTOR = "measured minus predicted, worst factor"
-HEAD_MINUS_RIVAL = "factor 1 minus closest rival, accuracy of the head stage"
-ALL_MINUS_RIVAL = "factor 1 minus closest rival, accuracy of the last stage"
-ALL_MINUS_LARGEST = "factor 1 minus largest factor, accuracy of the last stage"
-START_SMALLEST_MINUS_1 = "smallest factor minus 1, largest class fraction"
-START_1_MINUS_LARGEST = "1 minus largest factor, largest class fraction"
+SMALLEST_SCALE = "largest class fraction, smallest σ_w² of the sweep"
+WORST_SCALE = "measured minus predicted, worst σ_w²"
+LEFT_MINUS_RIVAL = "left as trained minus closest rival, accuracy"
+START_DOWN_MINUS_LEFT = "scaled down minus left as trained, largest class fraction"
+START_UP_MINUS_LEFT = "scaled up minus left as trained, largest class fraction"
 
 
 PRETRAINED_BIAS_RESCALED = Claim(
     id="pretrained-bias-rescaled",
-    title="Scaling pre-trained weights down makes the start more biased",
-    statement="With a fresh head, a pre-trained vision transformer is the more biased the smaller the factor by "
-    "which its weights were multiplied, as the order from ordered to chaotic suggests.",
-    source=_PRETRAINED,
+    title="Pre-trained weights scaled down start more biased, scaled up about as little",
+    statement="With a fresh head, a pre-trained vision transformer starts more biased where its weights were scaled "
+    "down than where they were left as trained, and where they were scaled up about as biased, to within 0.05.",
+    source=_FIGURE + "largest class fraction 0.68, 0.08, 0.11 at the start)",
     rule=all_of(
-        greater(START_SMALLEST_MINUS_1, 0.0, z=2),
-        greater(START_1_MINUS_LARGEST, 0.0, z=2),
+        greater(START_DOWN_MINUS_LEFT, 0.0, z=2),
+        between(START_UP_MINUS_LEFT, -0.05, 0.05),
     ),
+    revised="until its numbers had been seen, at other scales, it asked that the bias fall from each scale to the "
+    "next, against the published figure",
 )
 
 
@@ -38,7 +38,7 @@ PRETRAINED_SMALL_FACTOR = Claim(
     statement="Multiplied by a small enough factor, the smallest of the sweep, the weights of a pre-trained "
     "vision transformer leave nearly all images with one class, since only constants reach the class token.",
     source="ours; exploratory",
-    rule=between(SMALLEST_FACTOR, 0.9, math.inf),
+    rule=between(SMALLEST_SCALE, 0.9, math.inf),
 )
 
 
@@ -48,7 +48,7 @@ PRETRAINED_LAW = Claim(
     statement="The mean largest class fraction of random heads on the features of a pre-trained vision "
     "transformer, rescaled or not, is the one that the γ of these features predicts, to within 0.05.",
     source="ours; the law is that of arXiv:2505.12096 for untrained networks",
-    rule=between(WORST_FACTOR, -0.05, 0.05),
+    rule=between(WORST_SCALE, -0.05, 0.05),
 )
 
 
@@ -57,28 +57,8 @@ PRETRAINED_HEAD_BEST = Claim(
     title="A head learns best on weights as they were trained",
     statement="When only the head is trained, the pre-trained vision transformer whose weights were left as they "
     "were ends with the highest test accuracy.",
-    source=_PRETRAINED,
-    rule=greater(HEAD_MINUS_RIVAL, 0.0, z=2),
-)
-
-
-PRETRAINED_ALL_BEST = Claim(
-    id="pretrained-all-best",
-    title="Fine-tuning all weights ends best from weights as they were trained",
-    statement="After all weights have been fine-tuned, the network that started from unscaled pre-trained weights "
-    "has the highest test accuracy.",
-    source=_PRETRAINED,
-    rule=greater(ALL_MINUS_RIVAL, 0.0, z=2),
-)
-
-
-PRETRAINED_SCALED_UP_LAGS = Claim(
-    id="pretrained-scaled-up-lags",
-    title="Fine-tuning from weights scaled up ends lower",
-    statement="After all weights have been fine-tuned, the network that started from pre-trained weights scaled up "
-    "has a lower test accuracy than the one that started from unscaled weights.",
-    source=f"{_PRETRAINED}; exploratory",
-    rule=greater(ALL_MINUS_LARGEST, 0.0, z=2),
+    source=_FIGURE + "test accuracy 0.27, 0.87, 0.41 at the end)",
+    rule=greater(LEFT_MINUS_RIVAL, 0.0, z=2),
 )
 
 

@@ -1,7 +1,8 @@
-"""The runs of chapter 16: a vision transformer trained before, rescaled, at the start and in fine-tuning."""
+"""The runs of chapter 16: a vision transformer trained before, rescaled, at the start and while its head is trained."""
 
 from __future__ import annotations
 
+from math import sqrt
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ ALL_STORED = True  # the notebook needs the data for nothing but these runs
 
 
 def dataset(p: Parameters) -> Dataset:
-    """What the miniature is trained on before, and all are fine-tuned on."""
+    """What the miniature is trained on before, and all heads are."""
     return load(p.dataset, fallback=True)
 
 
@@ -35,20 +36,20 @@ def before(p: Parameters) -> dict[str, object]:
     if p.pretrained != "miniature":
         # A path is no plain value: runs from a file of one's own are not stored.
         return {"pretrained": p.pretrained, "weights_file": p.weights_file and Path(p.weights_file)}
-    names = ("pretrained", "first_classes", "pretrain_steps", "pretrain_lr", "batch_size", "n_eval")
+    names = ("pretrained", "first_classes", "pretrain_steps", "pretrain_lr", "pretrain_batch_size", "n_eval")
     return {name: p[name] for name in names}
 
 
-def all_factors(p: Parameters) -> list[float]:
-    """Those of the sweep and of fine-tuning, in order."""
-    return sorted({*p.sweep, *p.factors})
+def scales(p: Parameters) -> list[float]:
+    """The sigma_w2 of the sweep and of training, in order; weights are multiplied by their roots."""
+    return sorted({*p.sweep, *p.sigma_w2})
 
 
 def starts(p: Parameters, data: DataFacts) -> Sweep:
-    """The bias of the first guesses at every factor, before any fine-tuning."""
+    """The bias of the first guesses at every sigma_w2, before any training of the head."""
     drawn = {"n_images": p.n_images, "n_heads": p.n_heads, "drawn_by": p.seed}
-    shared = before(p) | drawn | {"factors": all_factors(p)}
-    spec, inputs = network(p, data), _pretraining(p) + 3 * len(all_factors(p)) * p.n_images
+    shared = before(p) | drawn | {"factors": [sqrt(scale) for scale in scales(p)]}
+    spec, inputs = network(p, data), _pretraining(p) + 3 * len(scales(p)) * p.n_images
     settings = {
         kind: Measured(start, shared | {"kind": kind}, inputs, trains=kind != "never trained") for kind in KINDS
     }
@@ -56,18 +57,20 @@ def starts(p: Parameters, data: DataFacts) -> Sweep:
 
 
 def training(p: Parameters, data: DataFacts) -> Sweep:
-    """Fine-tuning from every factor: first the head alone, then all weights."""
-    names = ("head_steps", "head_lr", "all_steps", "all_lr", "batch_size", "n_eval")
+    """A fresh head trained on the body at every sigma_w2; runs are called "sigma_w2 0.5"."""
+    names = ("steps", "lr", "weight_decay", "batch_size", "n_eval", "precision")
     shared = before(p) | {name: p[name] for name in names} | {"drawn_by": p.seed}
-    spec = network(p, data)
-    inputs = _pretraining(p) + (p.head_steps + 3 * p.all_steps) * p.batch_size + 28 * p.n_eval
-    settings = {f"factor {f:g}": Measured(fine_tuned, shared | {"factor": f}, inputs, trains=True) for f in p.factors}
+    spec, inputs = network(p, data), _pretraining(p) + data.n_train + data.n_test
+    settings = {
+        f"sigma_w2 {scale:g}": Measured(head_trained, shared | {"factor": sqrt(scale)}, inputs, trains=True)
+        for scale in p.sigma_w2
+    }
     return Sweep({name: (spec, "default") for name in settings}, settings, p.seeds)
 
 
 def _pretraining(p: Parameters) -> int:
     """The inputs that pass before."""
-    return 3 * p.pretrain_steps * p.batch_size if p.pretrained == "miniature" else 0
+    return 3 * p.pretrain_steps * p.pretrain_batch_size if p.pretrained == "miniature" else 0
 
 
 def start(run: Run, dataset: Dataset, **arguments) -> pd.DataFrame:
@@ -80,8 +83,8 @@ def start(run: Run, dataset: Dataset, **arguments) -> pd.DataFrame:
     return start_table(run.spec, run.seed, dataset, **arguments)
 
 
-def fine_tuned(run: Run, dataset: Dataset, **arguments) -> pd.DataFrame:
-    """Both stages, steps counted on: step `head_steps` is the end of the first and the start of the second."""
-    from lab import fine_tune
+def head_trained(run: Run, dataset: Dataset, **arguments) -> pd.DataFrame:
+    """The history of the head, evaluated on test images."""
+    from lab import train_head
 
-    return fine_tune(run.spec, run.seed, dataset, **arguments)
+    return train_head(run.spec, run.seed, dataset, **arguments)

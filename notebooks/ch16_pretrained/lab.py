@@ -1,4 +1,4 @@
-"""Vision transformers that were trained before: where they come from, rescaled weights, fresh heads, fine-tuning."""
+"""Vision transformers that were trained before: where they come from, rescaled weights, fresh heads, their training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,14 @@ from igbrepro.errors import DataMissing, ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import ViTSpec, build
 from igbrepro.probes import features
-from igbrepro.training import TrainSettings, log_steps, train, train_module
+from igbrepro.training import Conduct, TrainSettings, log_steps, train, train_module
 
 PRETRAINED = {
     "vit_b_16": (zoo.vit_b_16, zoo.ViT_B_16_Weights.IMAGENET1K_V1),
     "vit_l_16": (zoo.vit_l_16, zoo.ViT_L_16_Weights.IMAGENET1K_V1),
 }
 PARTS = ("weights", "all")
+_CHUNK = 250  # images that pass through a body at once
 
 
 def load_pretrained(name: str, weights_file: str | os.PathLike | None = None) -> nn.Sequential:
@@ -109,22 +111,20 @@ def rescale_(model: nn.Module, factor: float, parts: str = "weights") -> nn.Modu
     return model
 
 
-def new_head_(model: nn.Module, n_classes: int, generator: torch.Generator | None = None) -> nn.Module:
-    """Give a vision transformer a fresh head of n_classes: weights N(0, 1/width), biases 0; returns the model."""
+def new_head_(
+    model: nn.Module, n_classes: int, generator: torch.Generator | None = None, factor: float = 1.0
+) -> nn.Module:
+    """Give a vision transformer a fresh head of n_classes; returns the model.
+
+    Weights are N(0, factor^2 / width), so that sigma_w2 is factor^2, as of matrices that `rescale_` multiplies; biases 0.
+    """
     transformer = _transformer(model)
     head = nn.Linear(transformer.hidden_dim, whole("n_classes", n_classes, 2))
     with torch.no_grad():
         draw = torch.randn(head.weight.shape, generator=generator)
-        head.weight.copy_(draw / transformer.hidden_dim**0.5)
+        head.weight.copy_(draw * (factor / transformer.hidden_dim**0.5))
         head.bias.zero_()
     transformer.heads = nn.Sequential(head)
-    return model
-
-
-def freeze_body_(model: nn.Module, frozen: bool = True) -> nn.Module:
-    """Let only the head of a vision transformer be trained, or (frozen=False) all of it; returns the model."""
-    model.requires_grad_(not frozen)
-    _transformer(model).heads.requires_grad_(True)
     return model
 
 
@@ -142,17 +142,18 @@ def body(
 ) -> tuple[nn.Module, float]:
     """A pre-trained network, not to be changed, and the accuracy it had reached; nan for torchvision's.
 
-    training: of the miniature, first_classes, pretrain_steps, pretrain_lr, batch_size and n_eval.
+    training: of the miniature, first_classes, pretrain_steps, pretrain_lr, pretrain_batch_size and n_eval.
     """
     if pretrained != "miniature":
         seed = 0  # torchvision has only one
+        training = {}  # and is not trained here
     key = repr((spec, seed, dataset.sha256, dataset.scaling, pretrained, weights_file, training))
     if key not in _bodies:
         if pretrained == "miniature":
             steps = training["pretrain_steps"]
             settings = TrainSettings(
                 steps,
-                training["batch_size"],
+                training["pretrain_batch_size"],
                 training["pretrain_lr"],
                 labels="classes",
                 n_eval=training["n_eval"],
@@ -195,7 +196,7 @@ def start_table(
     rows = [] if accuracy is None else [(0, "accuracy before", accuracy)]
     for place, factor in enumerate(factors):
         copy = rescale_(deepcopy(model), factor, "all" if kind.endswith("all parameters") else "weights")
-        z, _ = features(copy, images)
+        z = features(copy.to(Conduct().on), images)[0].cpu()
         c = mean_correlation(head_covariance(z, InitSpec(1.0)))
         generator = torch.Generator().manual_seed(drawn_by * 1000 + seed)
         nodes = head_nodes(z, InitSpec(1.0), n_classes * n_heads, generator)
@@ -204,37 +205,58 @@ def start_table(
     return pd.DataFrame(rows, columns=["step", "metric", "value"])
 
 
-def fine_tune(
+def train_head(
     spec: ViTSpec,
     seed: int,
     dataset: Dataset,
     *,
     factor: float,
-    head_steps: int,
-    head_lr: float,
-    all_steps: int,
-    all_lr: float,
+    steps: int,
+    lr: float,
+    weight_decay: float,
+    batch_size: int,
+    n_eval: int,
+    precision: str,
     drawn_by: int,
-    **training,
+    **before,
 ) -> pd.DataFrame:
-    """The history of a rescaled network with a fresh head: head_steps of the head alone, then all_steps of all weights.
+    """The history of a fresh head on a rescaled body that stays as it is; the head is drawn with the same factor.
 
-    Steps are counted on.  drawn_by: seed of the head, with `seed`.  training: as of `body`, and batch_size and n_eval.
+    Since the body does not move, its features of every image are computed once.  drawn_by: seed of the head, with
+    `seed`.  before: as of `body`.
     """
-    batch_size, n_eval = training["batch_size"], training["n_eval"]
-    names = ("pretrained", "weights_file", "first_classes", "pretrain_steps", "pretrain_lr")
-    before = {name: training[name] for name in names if name in training}
-    if before["pretrained"] == "miniature":
-        before |= {"batch_size": batch_size, "n_eval": n_eval}
     target = for_fine_tuning(dataset, before["pretrained"], before.get("first_classes", ()))
-    model = rescale_(deepcopy(body(spec, seed, dataset, **before)[0]), factor)
-    new_head_(model, len(target.classes), torch.Generator().manual_seed(drawn_by * 1000 + seed))
-    frames = []
-    for stage, steps, lr, done in (("head", head_steps, head_lr, 0), ("all", all_steps, all_lr, head_steps)):
-        settings = TrainSettings(
-            steps, batch_size, lr, labels="classes", n_eval=n_eval, eval_points=log_steps(steps, 14)
-        )
-        history = train_module(freeze_body_(model, frozen=stage == "head"), target, settings, name=stage, seed=seed)
-        frame = history.frame.assign(step=history.frame["step"] + done)
-        frames.append(frame if stage == "head" else frame[frame["step"] > done])
-    return pd.concat(frames, ignore_index=True)
+    model = rescale_(deepcopy(body(spec, seed, dataset, n_eval=n_eval, **before)[0]), factor)
+    new_head_(model, len(target.classes), torch.Generator().manual_seed(drawn_by * 1000 + seed), factor)
+    settings = TrainSettings(
+        steps,
+        batch_size,
+        lr,
+        weight_decay=weight_decay,
+        labels="classes",
+        n_eval=n_eval,
+        eval_points=log_steps(steps, 20),
+        precision=precision,
+    )
+    return train_module(_transformer(model).heads, seen_by_head(model, target, precision), settings, seed=seed).frame
+
+
+@torch.no_grad()
+def seen_by_head(model: nn.Module, dataset: Dataset, precision: str = "float32") -> Dataset:
+    """The features (n, width) float32 that the head of a vision transformer reads, in place of the images, as they are.
+
+    precision: "float32" or "bfloat16", in which the body multiplies.
+    """
+    device, transformer = Conduct().on, _transformer(model)
+    heads, transformer.heads = transformer.heads, nn.Identity()
+    model.to(device).eval()
+    found = {}
+    for split in ("train", "test"):
+        parts = []
+        for start in range(0, len(dataset.images(split)), _CHUNK):
+            images = dataset.standardise(dataset.images(split)[start : start + _CHUNK])
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                parts.append(model(torch.from_numpy(images).to(device)).float().cpu())
+        found[f"{split}_images"] = torch.cat(parts).numpy()
+    transformer.heads = heads
+    return replace(dataset, scaling="unit", moments=None, **found)

@@ -7,12 +7,13 @@ import torch
 from torch import nn
 from torchvision import models as zoo
 
-from igbrepro.data import Dataset, gaussian
+from igbrepro.data import Dataset
 from igbrepro.errors import DataMissing, ParameterError
 from igbrepro.networks import ViTSpec, build
 from igbrepro.probes import features
+from igbrepro.training import TrainSettings, train_module
 from notebooks.ch16_pretrained import lab as pretraining
-from notebooks.ch16_pretrained.lab import freeze_body_, load_pretrained, new_head_, rescale_, untrained
+from notebooks.ch16_pretrained.lab import load_pretrained, new_head_, rescale_, seen_by_head, untrained
 
 SPEC = ViTSpec("gelu", depth=2, width=8, heads=2, n_classes=3, input_shape=(3, 8, 8))
 
@@ -55,17 +56,9 @@ def test_a_fresh_head_has_the_law_asked_for_and_the_body_is_untouched():
     assert model(x).shape == (5, 2000) and not head.bias.any()
     assert head.weight.var().item() == pytest.approx(1 / 8, rel=4 * (2 / 16000) ** 0.5)
     torch.testing.assert_close(features(model, x)[0], body)
-
-
-def test_frozen_is_everything_but_the_head_and_only_until_it_is_thawed():
-    model = nn.Sequential(nn.Identity(), small())
-    freeze_body_(model)
-    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    assert trained == ["1.heads.head.weight", "1.heads.head.bias"]
-    freeze_body_(model, frozen=False)
-    assert all(parameter.requires_grad for parameter in model.parameters())
-    with pytest.raises(ParameterError, match="has 0 of"):
-        freeze_body_(nn.Linear(2, 2))
+    plain = head.weight.detach().clone()
+    scaled = new_head_(model, 2000, torch.Generator().manual_seed(1), 0.5**0.5).heads[0].weight
+    torch.testing.assert_close(scaled.detach() ** 2, plain**2 / 2)
 
 
 def test_torchvision_s_vit_comes_from_its_state_file_and_takes_small_images(tmp_path):
@@ -106,18 +99,6 @@ def test_weights_that_cannot_be_had_say_what_to_do(tmp_path, monkeypatch):
         load_pretrained("vit_h")
 
 
-def test_frozen_training_moves_the_head_alone():
-    from igbrepro.training import train_module
-
-    data = gaussian(n_train=40, n_test=20, features=3 * 8 * 8, classes=2, distance=4.0)
-    model = nn.Sequential(nn.Unflatten(1, (3, 8, 8)), small())
-    freeze_body_(new_head_(model, 2, torch.Generator().manual_seed(0)))
-    before = copy.deepcopy(model.state_dict())
-    train_module(model, data, steps=3, batch_size=10, lr=0.1, labels="classes", n_eval=10, progress=False)
-    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved == {"1.heads.0.weight", "1.heads.0.bias"}
-
-
 def test_an_untrained_network_is_its_seed_s(monkeypatch):
     make = zoo.vision_transformer.VisionTransformer
     tiny = {"image_size": 32, "patch_size": 16, "num_layers": 1, "num_heads": 1, "hidden_dim": 4, "mlp_dim": 4}
@@ -133,8 +114,8 @@ def test_every_name_is_one_of_torchvision_s():
 
 
 BEFORE = {"pretrained": "miniature", "first_classes": [0, 1], "pretrain_steps": 3, "pretrain_lr": 1e-3}
-BEFORE |= {"batch_size": 8, "n_eval": 20}
-TUNING = {"head_steps": 2, "head_lr": 1e-2, "all_steps": 3, "all_lr": 1e-3, "drawn_by": 5}
+BEFORE |= {"pretrain_batch_size": 8, "n_eval": 20}
+HEAD = {"steps": 5, "lr": 1e-2, "weight_decay": 0.05, "batch_size": 8, "precision": "float32", "drawn_by": 5}
 
 
 @pytest.fixture
@@ -145,16 +126,38 @@ def pictures():
     return Dataset("pictures", images[0], labels[0], images[1], labels[1], tuple("abcd"), "random")
 
 
-def test_both_stages_are_counted_on_and_the_head_alone_moves_first(pictures):
+def test_a_head_is_trained_as_in_the_whole_network_with_its_body_frozen(pictures):
+    """By hand: Adam with the weight decay on the head alone, the body run anew at every step."""
     spec = replace(SPEC, n_classes=2)
-    frame = pretraining.fine_tune(spec, 0, pictures, factor=0.5, **TUNING, **BEFORE)
-    steps = frame.query("metric == 'accuracy'").step.tolist()
-    assert steps[0] == 0 and steps[-1] == 5 and 2 in steps and len(steps) == len(set(steps)) and steps == sorted(steps)
-    again = pretraining.fine_tune(spec, 0, pictures, factor=0.5, **TUNING, **BEFORE)
-    assert again.equals(frame), "the pre-trained body is not changed by fine-tuning"
-    alone = pretraining.fine_tune(spec, 0, pictures, factor=0.5, **TUNING | {"head_steps": 0}, **BEFORE)
-    assert alone.step.max() == 3 and alone[alone.step == 0].value.tolist() == frame[frame.step == 0].value.tolist()
-    assert not pretraining.fine_tune(spec, 1, pictures, factor=0.5, **TUNING, **BEFORE).equals(frame)
+    frame = pretraining.train_head(spec, 0, pictures, factor=0.5, **HEAD, **BEFORE)
+    model = rescale_(copy.deepcopy(pretraining.body(spec, 0, pictures, **BEFORE)[0]), 0.5)
+    new_head_(model, 2, torch.Generator().manual_seed(5000), 0.5)
+    model.requires_grad_(False)
+    model.heads.requires_grad_(True)
+    settings = TrainSettings(5, 8, 1e-2, weight_decay=0.05, labels="classes", n_eval=20, eval_points=range(6))
+    whole = train_module(model, pictures.only([2, 3]), settings, seed=0).frame
+    assert frame.step.max() == 5 and len(frame) == len(whole)
+    for metric in ("accuracy", "max_class_fraction"):
+        pairs = [one[one.metric == metric].value.to_numpy() for one in (frame, whole)]
+        np.testing.assert_array_equal(*pairs)
+    pairs = [one[one.metric == "loss"].value.to_numpy() for one in (frame, whole)]
+    np.testing.assert_allclose(*pairs, rtol=1e-5)
+    assert pretraining.train_head(spec, 0, pictures, factor=0.5, **HEAD, **BEFORE).equals(frame), "a body is kept"
+    others = [HEAD | {"weight_decay": 0.5}, HEAD | {"drawn_by": 6}]
+    assert not any(pretraining.train_head(spec, 0, pictures, factor=0.5, **o, **BEFORE).equals(frame) for o in others)
+    assert not pretraining.train_head(spec, 1, pictures, factor=0.5, **HEAD, **BEFORE).equals(frame)
+
+
+def test_what_a_head_reads_is_kept_as_it_is_and_the_network_too(pictures):
+    model = small()
+    read = seen_by_head(model, pictures)
+    assert read.input_shape == (8,) and read.train_labels is pictures.train_labels
+    np.testing.assert_array_equal(read.inputs("test"), read.test_images)
+    with torch.no_grad():
+        logits = model.heads(torch.from_numpy(read.test_images))
+        torch.testing.assert_close(logits, model.eval()(torch.from_numpy(pictures.inputs("test", flat=False))))
+    rounded = seen_by_head(model, pictures, "bfloat16").test_images
+    assert 0 < np.abs(rounded - read.test_images).max() < 0.1
 
 
 def test_the_start_is_measured_at_every_factor(pictures):
@@ -167,3 +170,21 @@ def test_the_start_is_measured_at_every_factor(pictures):
     assert values["pre-trained"]["c", 1] == values["pre-trained, all parameters"]["c", 1], "a factor of 1 is none"
     for found in values.values():
         assert 0.5 <= found["measured", 0] <= 1 and abs(found["measured", 1] - found["predicted", 1]) < 0.2
+
+
+def test_weights_are_multiplied_by_the_root_of_sigma_w2():
+    from igbrepro.runs import DataFacts, Parameters
+    from notebooks.ch16_pretrained import experiment
+
+    values = {
+        name: 1 for name in "depth width heads patch mlp_ratio n_images n_heads seed pretrain_lr lr steps".split()
+    }
+    values |= {"pretrained": "miniature", "first_classes": [0, 1], "pretrain_steps": 1, "pretrain_batch_size": 1}
+    values |= {"n_eval": 1, "batch_size": 1, "weight_decay": 0.0, "precision": "float32", "seeds": [0]}
+    p = Parameters(values | {"sigma_w2": [0.5, 1.0], "sweep": [0.25, 1.0]})
+    facts = DataFacts("x", "", "0", 8, 8, (3, 8, 8), tuple("abcd"), "standard", (0.0,), (1.0,))
+    assert [run.settings.arguments["factor"] ** 2 for run in experiment.training(p, facts).runs] == pytest.approx(
+        [0.5, 1]
+    )
+    (of_one, *_) = experiment.starts(p, facts).runs
+    assert np.square(of_one.settings.arguments["factors"]) == pytest.approx([0.25, 0.5, 1])
