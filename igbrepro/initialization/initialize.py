@@ -68,7 +68,8 @@ def initialize_(
         layers' own reset_parameters.
 
     fan_in counts the inputs of one output (of a convolution: channels times positions).
-    Normalisation layers start as the identity, class tokens and positions of torchvision's transformers as it has them.
+    Normalisation layers start as the identity, class tokens and positions of torchvision's transformers as it has them,
+    or with the variance `token_variance` where the part has that attribute.
     activation: "auto", or what feeds the layers: one activation for all but the first, or a mapping from names of
         layers to activations for those, if the run cannot show it.
     sigma_b2: None, or the variance of all biases; sigma_w2 is then the critical value there.
@@ -124,9 +125,12 @@ def _set_gains(model: nn.Module, sigma_b2: float) -> None:
 def _start(module: nn.Module, generator: torch.Generator | None) -> None:
     """Start the parameters that a module with a rule, but without weights, has of its own."""
     if isinstance(module, vision_transformer.VisionTransformer):
-        module.class_token.zero_()
+        if variance := vars(module).get("token_variance"):
+            _normal_(module.class_token, variance, generator)
+        else:
+            module.class_token.zero_()
     elif isinstance(module, vision_transformer.Encoder):
-        _normal_(module.pos_embedding, 0.02**2, generator)
+        _normal_(module.pos_embedding, vars(module).get("token_variance", 0.02**2), generator)
     elif isinstance(module, RESET):
         module.reset_parameters()
 

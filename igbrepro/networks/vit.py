@@ -21,6 +21,8 @@ class ViTSpec:
     mlp_ratio: width of the hidden layer of an MLP over `width`.  activation: in that hidden layer.
     norm: layer normalisation in front of attention, of the MLP and of the head; or none at all.
     residual: skip connections around attention and MLP; or none at all.
+    patch_norm: batch normalisation of the patches, each feature over all patches of a batch, before tokens are added.
+    unit_tokens: class token N(0, 1) and positions N(0, 1/width), in place of torchvision's 0 and N(0, 0.02^2).
     Raises ParameterError for sizes out of range, a width that the heads do not divide, or an image that is no square
     of whole patches.
     """
@@ -35,6 +37,8 @@ class ViTSpec:
     input_shape: tuple[int, int, int] = (3, 32, 32)
     norm: bool = True
     residual: bool = True
+    patch_norm: bool = False
+    unit_tokens: bool = False
 
     def __post_init__(self) -> None:
         check_spec(self, depth=1, width=1, heads=1, patch=1, mlp_ratio=1)
@@ -49,7 +53,8 @@ class ViTSpec:
 
         Layers fed by no activation get gain = (critical sigma_w2 of the linear activation, 1) / (that of the
         activation), so that one sigma_w2_ratio means one ratio in every layer: here at sigma_b2 = 0, and at the
-        sigma_b2 of an InitSpec when `initialize_` draws them by it.
+        sigma_b2 of an InitSpec when `initialize_` draws them by it.  That of the patches is one of these where it is
+        normalised; elsewhere inputs come with a variance of their own, and it gets sigma_w2 itself.
         """
         from torch import nn
         from torchvision.models.vision_transformer import VisionTransformer
@@ -73,6 +78,14 @@ class ViTSpec:
         unit = get_activation(self.activation)
         gain = relative_gain(unit)
         without_activation: list[Any] = [model.heads.head]
+        if self.patch_norm:
+            without_activation.append(model.conv_proj)
+            model.conv_proj = nn.Sequential(model.conv_proj, nn.BatchNorm2d(self.width))
+        if self.unit_tokens:
+            own: list[Any] = [(model, model.class_token, 1.0), (model.encoder, model.encoder.pos_embedding, 1 / self.width)]
+            for part, parameter, variance in own:
+                part.token_variance = variance  # by which `initialize_` draws
+                nn.init.normal_(parameter, std=variance**0.5)
         blocks: list[Any] = list(model.encoder.layers)
         for block in blocks:
             if not self.residual:

@@ -30,7 +30,7 @@ from igbrepro.training import TrainSettings
 PROTOCOL = 1
 """Raised by hand whenever the numbers of runs change with the code: stored runs of older protocols are not used."""
 
-_UNSAID = (("n_eval_train", 0),)  # settings that came after runs were stored, with the value these have: not in keys
+_UNSAID = (("n_eval_train", 0), ("patch_norm", False), ("unit_tokens", False))  # came after runs: not in their keys
 _DIGITS = 12  # of numbers in keys: critical variances differ in their last digits between machines
 
 
@@ -230,7 +230,7 @@ class Run:
             kind = "training"
             settings = {one.name: _plain(getattr(self.settings, one.name)) for one in fields(self.settings)}
             settings = {name: value for name, value in settings.items() if (name, value) not in _UNSAID}
-        network = {"kind": _kind(self.spec)} | _plain(self.spec)
+        network = {"kind": _kind(self.spec)} | {k: v for k, v in _plain(self.spec).items() if (k, v) not in _UNSAID}
         parts = {"network": network, "start": _described(self.init), "seed": int(self.seed), "settings": settings}
         return {"kind": kind, "protocol": PROTOCOL} | parts
 

@@ -116,7 +116,7 @@ def new_head_(
 ) -> nn.Module:
     """Give a vision transformer a fresh head of n_classes; returns the model.
 
-    Weights are N(0, factor^2 / width), so that sigma_w2 is factor^2, as of matrices that `rescale_` multiplies; biases 0.
+    Weights are N(0, factor^2 / width), so that the factor has rescaled the head, too; biases are 0.
     """
     transformer = _transformer(model)
     head = nn.Linear(transformer.hidden_dim, whole("n_classes", n_classes, 2))

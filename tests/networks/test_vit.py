@@ -63,8 +63,11 @@ def transformer(model, x, spec):
     patches = (
         x.reshape(n, channels, side // p, p, side // p, p).transpose(0, 2, 4, 1, 3, 5).reshape(n, -1, channels * p * p)
     )
-    tokens = patches @ model.conv_proj.weight.detach().numpy().reshape(spec.width, -1).T
-    tokens = tokens + model.conv_proj.bias.detach().numpy()
+    conv = model.conv_proj[0] if spec.patch_norm else model.conv_proj
+    tokens = patches @ conv.weight.detach().numpy().reshape(spec.width, -1).T
+    tokens = tokens + conv.bias.detach().numpy()
+    if spec.patch_norm:
+        tokens = (tokens - tokens.mean((0, 1))) / np.sqrt(tokens.var((0, 1)) + model.conv_proj[1].eps)
     h = np.concatenate([np.tile(model.class_token.detach().numpy(), (n, 1, 1)), tokens], 1)
     h = h + model.encoder.pos_embedding.detach().numpy()
     for block in model.encoder.layers:
@@ -83,6 +86,39 @@ def test_a_vision_transformer_is_the_published_formulas(norm, residual, channels
     nn.init.normal_(model.class_token)
     assert [type(block) is NoSkipBlock for block in model.encoder.layers] == [not residual] * 2
     np.testing.assert_allclose(model(x).detach().numpy(), transformer(model, x.numpy(), spec), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("drawn", ["default", InitSpec(3.0, 0.2), "he"], ids=str)
+def test_normalised_patches_and_unit_tokens_are_the_formulas_too_from_any_start(drawn):
+    spec = ViTSpec("gelu", 2, 12, 3, 4, 2, 5, (3, 8, 8), False, False, patch_norm=True, unit_tokens=True)
+    model, x = build(spec, drawn, seeded()).double().train(), images(3, 3, 8, 8)
+    nn.init.normal_(model.heads.head.weight)  # torchvision's is 0
+    np.testing.assert_allclose(model(x).detach().numpy(), transformer(model, x.numpy(), spec), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("drawn", ["default", InitSpec(1.4), "edge-of-chaos"], ids=str)
+def test_unit_tokens_have_variance_one_and_positions_one_over_the_width(drawn):
+    spec = ViTSpec("relu", 1, 400, 1, 2, 1, input_shape=(1, 12, 12), unit_tokens=True)
+    model, other = (build(spec, drawn, seeded(seed)) for seed in (0, 1))
+    assert_normal(model.class_token, 1.0)
+    assert_normal(model.encoder.pos_embedding, 1 / 400)
+    assert not torch.equal(model.class_token, other.class_token)
+
+
+def test_every_weight_of_the_simplified_transformer_of_the_paper_has_its_published_variance():
+    """N(0, ratio / fan_in), twice that for the second layer of each MLP; no bias vectors."""
+    spec = ViTSpec("relu", 3, 60, 1, 4, 1, 40, (3, 16, 16), False, False, patch_norm=True, unit_tokens=True)
+    model = build(spec, InitSpec.from_ratio(0.7, "relu"), seeded())
+    seen = []
+    for name, parameter in model.named_parameters():
+        if name.endswith("weight") and parameter.ndim > 1:
+            fan_in = parameter[0].numel()
+            assert_normal(parameter, (1.4 if name.endswith("mlp.3.weight") else 0.7) / fan_in)
+            seen.append(name)
+        elif name.endswith("bias"):
+            assert not parameter.any()
+    assert len(seen) == 3 * 4 + 2
+    assert (model.conv_proj[1].weight == 1).all()
 
 
 def erf_edge(sigma_b2):

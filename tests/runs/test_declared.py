@@ -25,6 +25,7 @@ SPECS = {
     "cnn": CNNSpec("gelu", 3, 4, 2, IMAGE, strides=(2,), pool=MaxPool(4), pooled=(1, 2)),
     "resnet": ResNetSpec("relu", (1, 1), 4, 2, IMAGE, norm=False, scale="depth"),
     "vit": ViTSpec("gelu", 1, 8, 2, n_classes=2, input_shape=IMAGE),
+    "vit of the paper": ViTSpec("relu", 1, 8, 2, 4, 1, 2, IMAGE, False, False, patch_norm=True, unit_tokens=True),
     "torchvision": TorchvisionSpec("mnasnet0_5", 2, (3, 8, 8)),
 }
 
@@ -111,6 +112,14 @@ def test_a_setting_younger_than_stored_runs_changes_the_key_where_it_is_used():
     used = replace(RUN, settings=replace(SETTINGS, n_eval_train=10))
     assert used.task["settings"]["n_eval_train"] == 10 and used.key(FACTS) != RUN.key(FACTS)
     assert Run.of_task("one", used.task).settings == used.settings
+
+
+@pytest.mark.parametrize("field", ["patch_norm", "unit_tokens"])
+def test_a_field_of_the_network_younger_than_stored_runs_changes_the_key_where_it_is_used(field):
+    run = replace(RUN, spec=SPECS["vit"])
+    assert field not in run.task["network"]
+    used = replace(run, spec=replace(run.spec, **{field: True}))
+    assert used.task["network"][field] is True and used.key(FACTS) != run.key(FACTS)
 
 
 def test_names_change_no_key():
