@@ -22,6 +22,9 @@ FULL_START = "farthest ratio minus ratio 1, full, largest class fraction"
 FULL_STEPS = "farthest ratio over ratio 1, full, log10 of steps"
 ABOVE_OVER_EDGE = "above over edge, log10 of steps"
 EDGE_MINUS_ABOVE = "edge minus above, final accuracy"
+BINARISED_RIVAL_OVER_EDGE = "two classes: closest rival over edge, log10"
+BINARISED_ABOVE_OVER_EDGE = "two classes: above over edge, log10 of steps"
+BINARISED_EDGE_MINUS_ABOVE = "two classes: edge minus above, final accuracy"
 SIGNAL_OVER_RATIO = f"signal over ratio⁴, worst ratio, {_A_BLOCK}"
 GRADIENT_OVER_SIGNAL = f"gradient over signal above the edge, {_A_BLOCK}"
 
@@ -129,6 +132,29 @@ VIT_CHAOTIC_LAGS = Claim(
     rule=all_of(
         greater(ABOVE_OVER_EDGE, 0.0, z=2),
         greater(EDGE_MINUS_ABOVE, 0.0, z=2),
+    ),
+)
+
+
+VIT_BINARISED_FIRST = Claim(
+    id="vit-binarised-first",
+    title="On two classes, too, the simplified vision transformer learns first at the edge",
+    statement="Of simplified vision transformers trained on the parity of class numbers that differ in the variance "
+    "of their weights alone, those with the critical σ_w² are the first to learn.",
+    source=f"{_SECTION}, binarised CIFAR-10",
+    rule=greater(BINARISED_RIVAL_OVER_EDGE, 0.0, z=2),
+)
+
+
+VIT_BINARISED_LAGS = Claim(
+    id="vit-binarised-lags",
+    title="On two classes, too, the simplified vision transformer lags above the edge",
+    statement="Trained on the parity of class numbers, simplified vision transformers that started above the edge "
+    "learn later than those at the edge, and end with a lower test accuracy.",
+    source=f"{_SECTION}, binarised CIFAR-10; exploratory",
+    rule=all_of(
+        greater(BINARISED_ABOVE_OVER_EDGE, 0.0, z=2),
+        greater(BINARISED_EDGE_MINUS_ABOVE, 0.0, z=2),
     ),
 )
 
