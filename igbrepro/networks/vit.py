@@ -82,7 +82,10 @@ class ViTSpec:
             without_activation.append(model.conv_proj)
             model.conv_proj = nn.Sequential(model.conv_proj, nn.BatchNorm2d(self.width))
         if self.unit_tokens:
-            own: list[Any] = [(model, model.class_token, 1.0), (model.encoder, model.encoder.pos_embedding, 1 / self.width)]
+            own: list[Any] = [
+                (model, model.class_token, 1.0),
+                (model.encoder, model.encoder.pos_embedding, 1 / self.width),
+            ]
             for part, parameter, variance in own:
                 part.token_variance = variance  # by which `initialize_` draws
                 nn.init.normal_(parameter, std=variance**0.5)

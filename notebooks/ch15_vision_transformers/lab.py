@@ -15,7 +15,7 @@ from igbrepro.ensembles import head_nodes, max_fractions
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import build
-from igbrepro.probes import evaluating, features, layer_table, recording
+from igbrepro.probes import features, layer_table, norms_by_batch, recording, undisturbed
 from igbrepro.runs import Run
 
 
@@ -47,7 +47,7 @@ def start(run: Run, dataset: Dataset, n_images: int, n_networks: int, n_heads: i
 def token_table(model: nn.Module, inputs: ArrayLike | Tensor) -> pd.DataFrame:
     """Mean correlations between tokens, one row for what the first encoder block reads and one for each block's output.
 
-    inputs: (n, ...), n >= 2, on which the model runs once in eval mode; it is left as it was.
+    inputs: (n, ...), n >= 2; the model is run and left as in `layer_table`.
     Columns: block (0: what the first block reads); within: mean cosine of two tokens of one image; between: mean cosine
     of the tokens at one place of two images.  The class token counts as a token.
     Raises ParameterError for fewer than two inputs, or a model without encoder blocks.
@@ -56,7 +56,7 @@ def token_table(model: nn.Module, inputs: ArrayLike | Tensor) -> pd.DataFrame:
     blocks = [module for module in model.modules() if isinstance(module, EncoderBlock)]
     if not blocks or len(x) < 2:
         raise ParameterError(f"model, inputs: {len(blocks)} encoder blocks, {len(x)} inputs; need one and two or more.")
-    with evaluating(model), recording([("", block) for block in blocks]) as calls:
+    with undisturbed(model, norms_by_batch(model)), recording([("", block) for block in blocks]) as calls:
         model(x)
     seen = [calls[0].given, *(call.out for call in calls)]
     rows = [(k, _mean_cosine(h, 1), _mean_cosine(h, 0)) for k, h in enumerate(seen)]

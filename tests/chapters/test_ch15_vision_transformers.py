@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, ViTSpec, build
 from igbrepro.probes import layer_table
-from igbrepro.runs import Run
+from igbrepro.publishing import notebook_path, parameter_defaults
+from igbrepro.runs import DataFacts, Parameters, Run
 from igbrepro.training import TrainSettings
+from notebooks.ch15_vision_transformers.experiment import binarised, full, simplified, untrained
 from notebooks.ch15_vision_transformers.lab import start, token_table
 
 SPEC = ViTSpec("relu", depth=2, width=8, heads=2, input_shape=(1, 12, 12), norm=False, residual=False)
@@ -46,6 +49,16 @@ def test_attention_without_weights_makes_all_tokens_of_an_image_one():
     assert table["between"][1] < 0.9
 
 
+def test_patches_are_normalised_by_the_images_looked_at():
+    """As in training mode, not by running statistics of nothing, which an untrained network has."""
+    spec = replace(SPEC, patch_norm=True, unit_tokens=True)
+    model = build(spec, InitSpec(2.0), torch.Generator().manual_seed(0)).eval()
+    x = 1 + 3 * torch.randn(6, 1, 12, 12)
+    table = token_table(model, x)
+    assert table.equals(token_table(model.train(), x))
+    np.testing.assert_allclose(table, token_table(model.eval(), 5 * x - 2), rtol=1e-3, atol=1e-3)
+
+
 def test_tokens_of_length_zero_have_no_correlation():
     model = build(SPEC, InitSpec(2.0), torch.Generator().manual_seed(0))
     torch.nn.init.zeros_(model.encoder.layers[1].mlp[3].weight)
@@ -73,3 +86,31 @@ def test_the_start_is_what_the_probes_say_of_each_network():
     assert len(second["max_class_fraction"]) == 1 and 0.25 <= second["max_class_fraction"][0] <= 1
     scheme = start(Run("x", spec, "default", 3, TrainSettings(1)), dataset, n_images=4, n_networks=2, n_heads=5)
     assert list(scheme["metric"]) == ["max_class_fraction"] * 2
+
+
+@pytest.fixture(scope="module")
+def sweeps():
+    """Those of the laptop preset, on ten classes of colour pictures, by name."""
+    p = Parameters(parameter_defaults(notebook_path("ch15_vision_transformers")))
+    facts = DataFacts("x", "", "0", 10_000, 2_000, (3, 32, 32), tuple("abcdefghij"), "standard", (0.0,), (1.0,))
+    return {one.__name__: one(p, facts) for one in (simplified, binarised, full, untrained)}
+
+
+def test_simplified_networks_are_the_paper_s_and_read_patches_by_the_batch(sweeps):
+    for name, labels, n_classes in (("simplified", "classes", 10), ("binarised", "parity", 2)):
+        runs = sweeps[name].runs
+        assert {run.settings.labels for run in runs} == {labels} and {run.spec.n_classes for run in runs} == {n_classes}
+        assert all(run.settings.batch_statistics and run.spec.patch_norm and run.spec.unit_tokens for run in runs)
+        assert not any(run.spec.norm or run.spec.residual for run in runs)
+        assert {run.name: (run.init.sigma_w2, run.init.sigma_b2) for run in runs} == {
+            f"{name} 0.7": (1.4, 0),
+            f"{name} 1": (2, 0),
+            f"{name} 1.3": (2.6, 0),
+        }
+
+
+def test_full_networks_are_torchvision_s(sweeps):
+    for run in sweeps["full"].runs:
+        assert run.spec.norm and run.spec.residual and not run.settings.batch_statistics
+        assert not {"patch_norm", "unit_tokens"} & set(run.task["network"]), "as they were stored before these existed"
+    assert set(sweeps["untrained"].networks) == {*sweeps["simplified"].networks, *sweeps["full"].networks}
