@@ -47,8 +47,8 @@ START_CNN = Claim(
     statement="The mean share of the favourite of 2, 10 and 100 classes in untrained plain convolutional networks "
     "on real images is the one that the theory of infinitely many channels predicts, to within 0.05 at every depth "
     "and σ_w² tried.",
-    source="arXiv:2505.12096, experiments on convolutional networks; the theory of given images is that of Xiao et "
-    "al. 2018, the test ours",
+    source="follows from arXiv:2505.12096, whose code has a class of CNN and no experiment with it; the theory of "
+    "given images is that of Xiao et al. 2018, the test ours",
     rule=_within(),
 )
 

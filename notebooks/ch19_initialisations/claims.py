@@ -107,7 +107,7 @@ SCHEMES_RESNET_HE = Claim(
     title="He's rule does not see the sums",
     statement="In a ResNet without normalisation He's rule, which is right for a plain ReLU network, ends with a "
     "lower accuracy than the edge of chaos that allows for the residual sums.",
-    source="ours, after arXiv:2505.12096, section on experiments (ResNets)",
+    source="ours, after the project's summary of the paper (arXiv:2505.12096); not in its code or reviews",
     rule=greater(EDGE_MINUS_HE, 0.0, z=2),
 )
 
@@ -127,7 +127,7 @@ SCHEMES_NORM = Claim(
     title="With batch normalisation it matters less",
     statement="The final accuracies that six initialisations lead to differ less in a ResNet with batch "
     "normalisation than in the same ResNet without.",
-    source="ours, after arXiv:2505.12096, section on experiments (ResNets)",
+    source="ours, after the project's summary of the paper (arXiv:2505.12096); not in its code or reviews",
     rule=greater(SPREAD_WITHOUT_MINUS_WITH, 0.0, z=2),
 )
 
