@@ -107,8 +107,8 @@ CNN_POOL_IID_LEARNS = {
         title=f"Pool-aware gains of independent nodes learn faster than He's: {kind}",
         statement=f"A deep ReLU CNN with {kind}-pools learns faster, by its mean test accuracy over the training, "
         "from the σ_w² that keeps the signal of independent nodes than from He's 2, which ignores the pools.",
-        source="follows from arXiv:2505.12096, section on multi-node activations; that CNNs train fastest at the critical "
-        "initialisation is the project's summary of the paper, not in its code or reviews; exploratory",
+        source="follows from arXiv:2505.12096, section on multi-node activations; that CNNs train fastest at the "
+        "critical initialisation is the project's summary of the paper, not in its code or reviews; exploratory",
         rule=greater(lead(kind, "independent", "He"), 0.0, z=2, matters=0.02),
         revised=NO_LEAD,
     )
