@@ -41,6 +41,7 @@ from igbrepro.theory.laws.edge import RELU_KAPPA, edge_beta
 from igbrepro.theory.laws.finite_width import relu_gap_limit, width_gap
 from igbrepro.theory.laws.gradient_floor import aligned_slope, floor_per_overlap
 from igbrepro.theory.laws.homogeneous import mean_gradient_profile, relu_window_gains
+from igbrepro.theory.laws.post_activation import post_activation_trajectory
 from igbrepro.theory.laws.residual import relu_residual_kappa, scaled_limit, sign_limit, tanh_gradient_law
 from igbrepro.theory.mean_field import DepthScales, FixedPoint, MeanField, Trajectory
 from igbrepro.theory.phases import (
@@ -117,6 +118,7 @@ __all__ = [
     "next_covariance",
     "pair_expectation",
     "phase_grid",
+    "post_activation_trajectory",
     "power_gaps",
     "reachable_gamma",
     "relu_gap_limit",

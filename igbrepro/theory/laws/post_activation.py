@@ -1,0 +1,203 @@
+"""Residual layers with the activation after the sum, x' = phi(x + r (W x + b)), at infinite width.
+
+Their nodes are not normal: each is a Markov chain x' = phi(x + xi) with a normal kick xi of covariance
+r^2 (sigma_w2 E[x_a x_b] + sigma_b2) over the inputs, fresh in every layer, E being the mean over nodes. The kick of two
+inputs depends on their own products alone, so that the law of a pair follows from the law of that pair in the layer
+before. Here it is carried along as a density on a grid, of which the activation moves the mass and the kick smooths it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft, sparse
+
+from igbrepro.checks import finite, whole
+from igbrepro.errors import ParameterError
+from igbrepro.theory.mean_field import MeanField, Trajectory
+
+_PER_KICK = 5  # grid points in one standard deviation of the kick
+_COARSEST = 0.15  # spacing where phi has a scale of its own
+_PER_GAP = 3  # grid points in the root mean square of x_a - x_b, as far as
+_REFINED = 1000  # nodes on an axis allow it
+_REACH = 7.5  # standard deviations of the kick beyond the last mass
+_NEGLIGIBLE = 1e-13
+_POINTS, _WEIGHTS = (one.copy() for one in np.polynomial.legendre.leggauss(4))
+LARGEST_GRID = 3000
+"""Nodes on an axis: more are refused, the chain is then too wide for its kick."""
+
+
+def post_activation_trajectory(
+    mean_field: MeanField, depth: int, *, residual: float, q0: float = 1.0, c0: float = 0.0
+) -> Trajectory:
+    """q, c and chi of a network of `depth` hidden layers: x^(0) = W x + b, depth - 1 such layers, and a linear head.
+
+    mean_field: of the plain layer, one point (sigma_w2, sigma_b2).  residual: r.  q0 > 0, c0 in [-1, 1]: variance and
+    correlation of x^(0), which is normal.
+    Arrays are (depth + 1,): q = E[x_a^2] and c = E[x_a x_b] / q after as many layers, E being the mean over nodes, with
+    no mean taken off; the last are those of the logits.  chi is the growth of squared gradients from a layer to the one
+    before it; its product over the first depth - 1 layers is that of the whole body, and the last two are sigma_w2, of
+    the head.  Perturbations d of x grow by as much on the way up: E[d^2 | x] is carried along, as phi flattens some
+    nodes and not others.
+    Errors of the grid are below 1e-3 of q and of gradients, and below 1e-2 of 1 - c while that is above 1e-3.
+    Raises ParameterError for values outside these ranges, and for r so small that no grid of feasible size resolves it.
+    """
+    depth, r = whole("depth", depth, 1), finite("residual", residual, 0, open_low=True)
+    q0, c0 = finite("q0", q0, 0, open_low=True), finite("c0", c0, -1, 1)
+    if (
+        mean_field.pool is not None
+        or mean_field.residual is not None
+        or mean_field.shape
+        or r.size * q0.size * c0.size > 1
+    ):
+        raise ParameterError(
+            f"mean_field={mean_field!r}: need one plain layer without pool or residual, and one residual, q0 and c0."
+        )
+    w2, b2 = float(mean_field.sigma_w2), float(mean_field.sigma_b2)
+    pair = _Pair(float(q0), float(q0 * c0))
+    q, product, growth = [pair.q], [pair.product], [1.0]
+    if depth > 1:
+        chain = _Chain(mean_field, float(r))
+        for _ in range(depth - 1):
+            pair = chain.step(pair)
+            q.append(pair.q)
+            product.append(pair.product)
+            growth.append(chain.growth)
+    q.append(w2 * q[-1] + b2)
+    product.append(w2 * product[-1] + b2)
+    apart = np.maximum(np.subtract(q, product), 0) / q
+    chi = np.append(np.divide(growth[1:], growth[:-1]), [w2, w2])
+    return Trajectory(np.array(q), apart, chi)
+
+
+class _Pair(NamedTuple):
+    """E[x_a^2] and E[x_a x_b]."""
+
+    q: float
+    product: float
+
+
+class _Grid(NamedTuple):
+    """Nodes first * spacing, (first + 1) * spacing, ...; 0 is one of them, so that a kink there lies between cells."""
+
+    spacing: float
+    first: int
+    n: int
+
+    @property
+    def nodes(self) -> np.ndarray:
+        return self.spacing * (self.first + np.arange(self.n))
+
+
+class _Chain:
+    """The law of one node for a pair of inputs, layer after layer, as that of u = x + xi on a grid."""
+
+    def __init__(self, mean_field: MeanField, r: float) -> None:
+        self._phi = mean_field.activation
+        self._w2, self._b2, self._r2 = r**2 * float(mean_field.sigma_w2), r**2 * float(mean_field.sigma_b2), r**2
+        self._density: np.ndarray | None = None
+        self._perturbed = np.ones(1)  # E[d^2 | u] p(u)
+        self._grid = _Grid(1.0, 0, 1)
+        self.growth = 1.0
+
+    def _make_grid(self, spacing: float, gap: float, low: float, high: float) -> _Grid:
+        """Nodes from low to high with this spacing, or the smaller one `gap` as far as _REFINED nodes go.
+
+        A gap much smaller than that is lost anyway.
+        """
+        finest = (high - low) / _REFINED
+        spacing = min(spacing, max(gap, finest)) if gap > finest / 10 else spacing
+        first, last = int(np.floor(low / spacing)), int(np.ceil(high / spacing))
+        n = fft.next_fast_len(last - first + 1, real=True)
+        if n > LARGEST_GRID:
+            raise ParameterError(
+                f"residual={np.sqrt(self._r2):.3g}: layers that change so little need a grid of {n} points an axis, "
+                f"more than {LARGEST_GRID}; take a larger residual."
+            )
+        return _Grid(spacing, first, n)
+
+    def step(self, pair: _Pair) -> _Pair:
+        """One layer: x -> u = x + xi -> phi(u).  The first starts from a normal x."""
+        kick = np.array([self._w2 * pair.q + self._b2, self._w2 * pair.product + self._b2])
+        spacing = np.sqrt(kick[0]) / _PER_KICK
+        if not self._phi.homogeneous:
+            spacing = min(spacing, _COARSEST)
+        gap = np.sqrt(2 * max(pair.q - pair.product, 0)) / _PER_GAP
+        if self._density is None:
+            reach = _REACH * np.sqrt(kick[0] + pair.q)
+            grid = self._make_grid(spacing, gap, -reach, reach)
+            at_zero = np.zeros((grid.n, grid.n))
+            at_zero[-grid.first, -grid.first] = 1.0
+            self._density = _smoothed(at_zero, grid, kick + pair)
+            along = self._density.sum(1)
+            self._perturbed = (1 + self._w2) * along
+        else:
+            along = self._density.sum(1)
+            kept = np.flatnonzero(np.minimum(along.cumsum(), along[::-1].cumsum()[::-1]) > _NEGLIGIBLE)
+            image = self._phi(self._grid.nodes[kept])
+            reach = _REACH * np.sqrt(kick[0])
+            grid = self._make_grid(spacing, gap, min(image.min(), 0) - reach, max(image.max(), 0) + reach)
+            points, interpolate, weights = _rule(self._grid)
+            deposit = _deposit(self._phi(points), grid)
+            move = deposit @ sparse.diags_array(weights) @ interpolate
+            slopes = self._phi.derivative(points) ** 2
+            perturbed = deposit @ (weights * slopes * (interpolate @ self._perturbed))
+            self._density = _smoothed(move @ (move @ self._density).T, grid, kick)
+            along = self._density.sum(1)
+            total = perturbed.sum()
+            self._perturbed = _smoothed_line(perturbed, grid, kick[0]) + self._w2 * total * along
+        self._grid = grid
+        points, interpolate, weights = _rule(grid)
+        value, slopes = self._phi(points), self._phi.derivative(points) ** 2
+        self.growth = float((weights * slopes) @ (interpolate @ self._perturbed))
+        q = float((weights * value**2) @ (interpolate @ along))
+        first = interpolate.T @ (weights * value)
+        return _Pair(q, min(float(first @ self._density @ first), q))
+
+
+def _smoothed(mass: np.ndarray, grid: _Grid, covariance: np.ndarray) -> np.ndarray:
+    """Masses (n, n) on the grid after a normal kick of variances covariance[0] and covariance[1] between inputs."""
+    own, shared = covariance
+    k = 2 * np.pi * fft.fftfreq(grid.n, grid.spacing)
+    j = 2 * np.pi * fft.rfftfreq(grid.n, grid.spacing)
+    exponent = own * (k[:, None] ** 2 + j**2) / 2 + shared * np.multiply.outer(k, j)
+    return fft.irfft2(fft.rfft2(mass) * np.exp(-exponent), mass.shape)
+
+
+def _smoothed_line(mass: np.ndarray, grid: _Grid, variance: float) -> np.ndarray:
+    k = 2 * np.pi * fft.rfftfreq(grid.n, grid.spacing)
+    return fft.irfft(fft.rfft(mass) * np.exp(-variance * k**2 / 2), grid.n)
+
+
+def _rule(grid: _Grid) -> tuple[np.ndarray, sparse.csr_array, np.ndarray]:
+    """Gauss-Legendre points of all cells, the matrix that interpolates a function of the nodes there, and weights.
+
+    Weights are in units of the spacing: densities are kept as masses, density times spacing.
+    """
+    fractions = (np.arange(grid.n - 1)[:, None] + (1 + _POINTS) / 2).ravel()
+    return (
+        grid.spacing * (grid.first + fractions),
+        _cubic(fractions, grid.n),
+        np.tile(_WEIGHTS / 2, grid.n - 1),
+    )
+
+
+def _deposit(values: np.ndarray, grid: _Grid) -> sparse.csr_array:
+    """Columns that put a mass at each of `values` on four nodes, with its moments up to the third."""
+    return _cubic(np.clip(values / grid.spacing - grid.first, 0, grid.n - 1), grid.n).T
+
+
+def _cubic(places: np.ndarray, n: int) -> sparse.csr_array:
+    """Cubic Lagrange interpolation from nodes 0, 1, .. n - 1 to places between them: a matrix (len(places), n)."""
+    start = np.clip(np.floor(places).astype(int) - 1, 0, n - 4)
+    t = places - start
+    coefficients = [
+        -(t - 1) * (t - 2) * (t - 3) / 6,
+        t * (t - 2) * (t - 3) / 2,
+        -t * (t - 1) * (t - 3) / 2,
+        t * (t - 1) * (t - 2) / 6,
+    ]
+    columns = start[:, None] + np.arange(4)
+    rows = np.repeat(np.arange(len(places)), 4)
+    return sparse.csr_array((np.stack(coefficients, 1).ravel(), (rows, columns.ravel())), (len(places), n))
