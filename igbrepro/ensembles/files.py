@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from igbrepro.ensembles.results import EnsembleResult, Snapshot
 
 FORMAT = "igbrepro ensemble 1"
+_SPEC = ("depth", "width", "n_classes", "input_shape", "residual", "residual_unit")  # older files have no residual_unit
 _ARRAYS = ("q", "sigma_y2", "sigma_mu2", "pair_one_minus_c", "pair_c_std", "pair_c_quantiles", "class_fractions")
 _POINTS = np.array([-5.0, -2.0, -1.0, -0.5, -0.1, 0.0, 0.1, 0.5, 1.0, 2.0, 5.0])
 
@@ -34,7 +35,7 @@ def save_ensemble(result: EnsembleResult, path: str | Path) -> Path:
         "activation": activation.name,
         "built_in": _is_built_in(activation),
         "phi": _fingerprint(activation),
-        "spec": {name: getattr(spec, name) for name in ("depth", "width", "n_classes", "input_shape", "residual")},
+        "spec": {name: getattr(spec, name) for name in _SPEC},
         "pool": None if spec.pool is None else _class(type(spec.pool)) | asdict(spec.pool),
         "init": asdict(result.init),
         "quantile_levels": [float(level) for level in result.quantile_levels],

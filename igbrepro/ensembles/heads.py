@@ -61,6 +61,10 @@ def infinite_covariance(spec: MLPSpec | CNNSpec, init: InitSpec, inputs: ArrayLi
     """
     if not isinstance(spec, MLPSpec | CNNSpec) or spec.pool is not None:
         raise ParameterError(f"spec={spec!r}: need an MLPSpec or CNNSpec without a pool.")
+    if isinstance(spec, MLPSpec) and spec.post_activation:
+        raise ParameterError(
+            f"residual_unit={spec.residual_unit!r}: known for one pair at a time; spec.trajectory(init, q0, c0) has it."
+        )
     plain = MeanField(spec.activation, sigma_w2=init.sigma_w2, sigma_b2=init.sigma_b2)
     if isinstance(spec, CNNSpec):
         return conv_kernel(plain, inputs, spec.depth, kernel=spec.kernel, strides=spec.strides).covariance[-1]

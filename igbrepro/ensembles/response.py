@@ -74,7 +74,8 @@ def gradient_profile(
         model = build(spec, init, generator)
         h = preactivations(model, x)
         if above_floor:
-            last = torch.nn.Sequential(*list(model.children())[-3 if spec.pool else -2 : -1])(h[-2])
+            after = () if spec.post_activation else list(model.children())[-3 if spec.pool else -2 : -1]
+            last = torch.nn.Sequential(*after)(h[-2])
             readout = torch.randn(last.shape, generator=generator) * math.sqrt(init.sigma_w2 / spec.fan_in)
             direction = torch.nn.functional.normalize(last.detach(), dim=1)
             readout -= (readout * direction).sum(1, keepdim=True) * direction

@@ -17,7 +17,7 @@ from igbrepro.checks import whole
 from igbrepro.ensembles.inputs import Inputs, inputs_of_each
 from igbrepro.ensembles.recorder import Recorder
 from igbrepro.ensembles.results import EnsembleResult
-from igbrepro.ensembles.sampler import DenseSampler, GramSampler, NormalStream, Preactivations
+from igbrepro.ensembles.sampler import DenseSampler, GramSampler, NormalStream, Preactivations, centre_
 from igbrepro.ensembles.settings import Measure, Sampling
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
@@ -48,6 +48,7 @@ def simulate(
     sampling: the sampler, device and precision; Sampling("dense") draws the weights themselves.
     progress: a bar on stderr; None shows it on a terminal only.
 
+    Layer l of a network of post-activation units is h^(l+1), what the unit hands on.
     Returns an EnsembleResult (NumPy). Ctrl-C says how many networks were done.
     Raises ParameterError for a spec that is no MLPSpec, an init that is no InitSpec, sizes out of range, and inputs
     that are too few, misshapen or not finite.
@@ -84,11 +85,16 @@ def simulate(
                 )
                 if spec.residual is not None and layer < spec.depth:
                     stream = _add(stream, pre, spec.residual)
+                    if spec.post_activation and layer > 0:
+                        after = phi(stream.deviations.add_(stream.mean))
+                        stream = Preactivations(centre_(after), after)
                     pre = Preactivations(stream.mean, stream.deviations.clone())
                 h = recorder.record(network, layer, pre)
                 if h is None:
                     break
-                x = phi(h) if pool is None else pool(phi(h))
+                if not spec.post_activation:
+                    h = phi(h)
+                x = h if pool is None else pool(h)
             done += 1
             bar.update()
     except KeyboardInterrupt:

@@ -7,14 +7,16 @@ from torchvision.models.vision_transformer import EncoderBlock
 
 
 class ResidualBlock(nn.Module):
-    """h + scale * block(h)."""
+    """h + scale * block(h), through the module `after` where there is one."""
 
-    def __init__(self, scale: float, *layers: nn.Module) -> None:
+    def __init__(self, scale: float, *layers: nn.Module, after: nn.Module | None = None) -> None:
         super().__init__()
         self.scale, self.block = scale, nn.Sequential(*layers)
+        self.after = after
 
     def forward(self, h: Tensor) -> Tensor:
-        return h + self.scale * self.block(h)
+        h = h + self.scale * self.block(h)
+        return h if self.after is None else self.after(h)
 
 
 class Scale(nn.Module):

@@ -18,6 +18,7 @@ from igbrepro.modules.blocks import ResidualBlock
 from igbrepro.modules.pools import PoolLayer
 
 _UNITS = ([ActivationLayer, nn.Linear], [ActivationLayer, PoolLayer, nn.Linear])
+_AFTER = [nn.Linear, ActivationLayer]  # of post-activation units
 
 
 def stacked(models: Sequence[nn.Module]) -> nn.Module:
@@ -31,6 +32,8 @@ def _layered(model: nn.Module) -> bool:
     """Whether a model is made as MLPSpec.module() makes it: equal layers, residual all or none but the ends."""
     if not isinstance(model, nn.Sequential):
         return False
+    if any(isinstance(module, ResidualBlock) and module.after is not None for module in model):
+        return _post_activation(model)
     blocks = [module.scale if isinstance(module, ResidualBlock) else None for module in model]
     parts = [one for module in model for one in (module.block if isinstance(module, ResidualBlock) else [module])]
     kinds = [type(part) for part in parts]
@@ -40,6 +43,17 @@ def _layered(model: nn.Module) -> bool:
     nodes = {repr(part) for part in parts if not isinstance(part, nn.Flatten | nn.Linear)}
     biased = all(part.bias is not None for part in parts if isinstance(part, nn.Linear))
     return biased and len(nodes) == len(unit) - 1 and (not any(blocks) or len(set(blocks[2 : -len(unit)])) == 1)
+
+
+def _post_activation(model: nn.Sequential) -> bool:
+    """Whether all layers but the ends are post-activation units of one kind."""
+    flatten, first, *units, head = model
+    if [type(flatten), type(first), type(head)] != [nn.Flatten, nn.Linear, nn.Linear]:
+        return False
+    made = {repr(unit.after) + repr(unit.scale) for unit in units if isinstance(unit, ResidualBlock)}
+    kinds = [[*map(type, unit.block), type(unit.after)] for unit in units if isinstance(unit, ResidualBlock)]
+    biased = all(part.bias is not None for part in model.modules() if isinstance(part, nn.Linear))
+    return biased and len(made) == 1 and kinds == [_AFTER] * len(units)
 
 
 class StackedMLP(nn.Module):
@@ -58,7 +72,9 @@ class StackedMLP(nn.Module):
         parts = list(models[0].modules())
         self.activation = next(module for module in parts if isinstance(module, ActivationLayer))
         self.pool = next((module for module in parts if isinstance(module, PoolLayer)), None)
-        self.residual = next((module.scale for module in parts if isinstance(module, ResidualBlock)), None)
+        block = next((module for module in parts if isinstance(module, ResidualBlock)), None)
+        self.residual = None if block is None else block.scale
+        self.post_activation = block is not None and block.after is not None
         with torch.no_grad():
             self.weights = nn.ParameterList(torch.stack([one.weight.T for one in layer]) for layer in layers)
             self.biases = nn.ParameterList(torch.stack([one.bias[None] for one in layer]) for layer in layers)
@@ -67,9 +83,12 @@ class StackedMLP(nn.Module):
         first, *hidden, head = zip(self.biases, self.weights, strict=True)
         h = torch.baddbmm(first[0], x.flatten(2), first[1])
         for bias, weight in hidden:
+            if self.post_activation:
+                h = self.activation(h + self.residual * torch.baddbmm(bias, h, weight))
+                continue
             layer = torch.baddbmm(bias, self._nodes(h), weight)
             h = layer if self.residual is None else h + self.residual * layer
-        return torch.baddbmm(head[0], self._nodes(h), head[1])
+        return torch.baddbmm(head[0], h if self.post_activation else self._nodes(h), head[1])
 
     def _nodes(self, h: Tensor) -> Tensor:
         h = self.activation(h)

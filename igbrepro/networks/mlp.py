@@ -11,12 +11,23 @@ import numpy as np
 
 from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
-from igbrepro.theory import Activation, MeanField, Pool, Trajectory, check_pool, get_activation
+from igbrepro.theory import (
+    Activation,
+    MeanField,
+    Pool,
+    Trajectory,
+    check_pool,
+    get_activation,
+    post_activation_trajectory,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from igbrepro.initialization import InitSpec
+
+
+RESIDUAL_UNITS = ("pre-activation", "post-activation")
 
 
 @dataclass(frozen=True)
@@ -30,9 +41,13 @@ class MLPSpec:
     activation: an Activation or its name.  input_shape: of one input, flattened by the MLP.
     pool: None, or a pool over windows of k neighbouring nodes after the activation: a layer of `width` nodes hands on
         width / k values. (A layer of k replicas pooled over the replicas is the same with width k times as large.)
-    residual: None, or the scale r of residual layers h^(l+1) = h^(l) + r (W g(h^(l)) + b), l = 1..depth-1.
+    residual: None, or the scale r of residual layers, l = 1..depth-1.
+    residual_unit: where a residual layer has its activation (the names are those of He et al. 2016).
+        "pre-activation": h^(l+1) = h^(l) + r (W g(h^(l)) + b), and g once more before the head.
+        "post-activation": h^(l+1) = phi(h^(l) + r (W h^(l) + b)), from h^(1) without phi, and a head that reads
+        h^(depth) as it is; without pools. With r = 1/sqrt(depth) it is the residual MLP of the paper's code.
     Raises ParameterError for an unknown activation, sizes that are not whole numbers from 1 (n_classes from 2), a width
-    that is not a multiple of k, or r <= 0.
+    that is not a multiple of k, r <= 0, or a residual unit that is unknown or does not fit.
     """
 
     activation: Activation | str
@@ -42,6 +57,7 @@ class MLPSpec:
     input_shape: tuple[int, ...] = (784,)
     pool: Pool | None = None
     residual: float | None = None
+    residual_unit: str = "pre-activation"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "activation", get_activation(self.activation))
@@ -55,6 +71,18 @@ class MLPSpec:
             raise ParameterError(f"width={self.width!r}: need a multiple of the pool's k={pool.k}.")
         if self.residual is not None:
             object.__setattr__(self, "residual", finite("residual", self.residual, 0, open_low=True).item())
+        if self.residual_unit not in RESIDUAL_UNITS:
+            raise ParameterError(f"residual_unit={self.residual_unit!r}: choose from {', '.join(RESIDUAL_UNITS)}.")
+        if self.post_activation and (self.residual is None or pool is not None):
+            raise ParameterError(
+                f"residual_unit={self.residual_unit!r} with residual={self.residual!r}, pool={pool!r}: such a layer "
+                "needs the scale of its sum, such as residual=depth**-0.5, and has no pool."
+            )
+
+    @property
+    def post_activation(self) -> bool:
+        """Whether residual layers have their activation after the sum."""
+        return self.residual_unit == "post-activation"
 
     @property
     def input_size(self) -> int:
@@ -67,18 +95,30 @@ class MLPSpec:
         return self.width if self.pool is None else self.width // self.pool.k
 
     def mean_field(self, init: InitSpec) -> MeanField:
-        """The infinite-width theory of a hidden layer of this network under `init`."""
+        """The infinite-width theory of a hidden layer of this network under `init`.
+
+        Raises ParameterError for post-activation units, whose nodes are not normal; `trajectory` is known for them.
+        """
+        if self.post_activation:
+            raise ParameterError(
+                f"residual_unit={self.residual_unit!r}: no map of q and c describes one such layer, whose nodes are "
+                "not normal; trajectory(init, q0, c0) follows their law through all layers."
+            )
         return MeanField(
             self.activation, sigma_w2=init.sigma_w2, sigma_b2=init.sigma_b2, pool=self.pool, residual=self.residual
         )
 
     def trajectory(self, init: InitSpec, q0: float = 1.0, c0: float = 0.0) -> Trajectory:
-        """The infinite-width theory of all layers, (depth + 1, ...): the head of a residual network is a plain layer.
+        """The infinite-width theory of all layers, (depth + 1, ...): the head of a residual network is a plain layer,
+        and a linear one of post-activation units.
 
         q0, c0: variance and correlation of h^(1), as MeanField.trajectory takes them.
         """
         if self.residual is None:
             return self.mean_field(init).trajectory(self.depth, q0, c0)
+        if self.post_activation:
+            plain = MeanField(self.activation, sigma_w2=init.sigma_w2, sigma_b2=init.sigma_b2)
+            return post_activation_trajectory(plain, self.depth, residual=self.residual, q0=q0, c0=c0)
         head = replace(self, residual=None).mean_field(init)
         if self.depth == 1:
             return head.trajectory(1, q0, c0)
@@ -89,7 +129,8 @@ class MLPSpec:
 
     def module(self) -> nn.Sequential:
         """Flatten, a Linear layer, then for each hidden layer its activation, its pool if it has one, and the next
-        Linear layer; those of a residual network inside a ResidualBlock, but for the head.
+        Linear layer; those of a residual network inside a ResidualBlock, but for the head.  Post-activation units are
+        a ResidualBlock of a Linear layer with the activation after the sum.
 
         The outputs of its Linear and ResidualBlock modules, in order, are h^(1)..h^(depth+1).
         Raises ParameterError for a pool of correlated nodes, which independent weights cannot make.
@@ -107,12 +148,19 @@ class MLPSpec:
             pool = [] if self.pool is None else [PoolLayer(self.pool)]
             return [ActivationLayer(self.activation), *pool, nn.Linear(self.fan_in, fan_out)]
 
+        first = nn.Flatten(), nn.Linear(self.input_size, self.width)
+        if self.post_activation:
+            units = [
+                ResidualBlock(self.residual, nn.Linear(self.width, self.width), after=ActivationLayer(self.activation))
+                for _ in range(self.depth - 1)
+            ]
+            return nn.Sequential(*first, *units, nn.Linear(self.width, self.n_classes))
         hidden = [layer(self.width) for _ in range(self.depth - 1)]
         if self.residual is None:
             blocks = [module for modules in hidden for module in modules]
         else:
             blocks = [ResidualBlock(self.residual, *modules) for modules in hidden]
-        return nn.Sequential(nn.Flatten(), nn.Linear(self.input_size, self.width), *blocks, *layer(self.n_classes))
+        return nn.Sequential(*first, *blocks, *layer(self.n_classes))
 
 
 def preactivations(model: nn.Module, x: Tensor) -> list[Tensor]:

@@ -6,12 +6,12 @@ from igbrepro.runs.declared import (
     PROTOCOL,
     DataFacts,
     Measured,
-    NotStorable,
     Parameters,
     Run,
     Sweep,
     starts,
 )
+from igbrepro.runs.keys import NotStorable
 from igbrepro.runs.results import (
     RESULTS,
     Declaration,

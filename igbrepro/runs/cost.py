@@ -8,7 +8,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, TorchvisionSpec, ViTSpec
-from igbrepro.runs.declared import Measured, NotStorable, Run, checksum
+from igbrepro.runs.declared import Measured, Run
+from igbrepro.runs.keys import NotStorable, checksum
 
 if TYPE_CHECKING:
     from igbrepro.runs.store import StoredRun

@@ -6,17 +6,13 @@ A chapter's experiment.py gives a Sweep for the parameters of its notebook; what
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from igbrepro.checks import whole
@@ -24,18 +20,12 @@ from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError, some
 from igbrepro.initialization import HeadStart, InitSpec, SelectedStart, Start, check_init
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, Spec, TorchvisionSpec, ViTSpec
-from igbrepro.theory import Activation, Pool, get_activation
+from igbrepro.runs.keys import NotStorable, checksum, kind_of, plain, said
+from igbrepro.theory import Pool
 from igbrepro.training import TrainSettings
 
 PROTOCOL = 1
 """Raised by hand whenever the numbers of runs change with the code: stored runs of older protocols are not used."""
-
-_UNSAID = (("n_eval_train", 0), ("patch_norm", False), ("unit_tokens", False))  # came after runs: not in their keys
-_DIGITS = 12  # of numbers in keys: critical variances differ in their last digits between machines
-
-
-class NotStorable(ParameterError):
-    """A run whose code no checksum can name: of a function made in a session, say; it is computed every time."""
 
 
 class Parameters(Mapping[str, Any]):
@@ -164,7 +154,7 @@ class Measured:
             raise NotStorable(f"function={self.function!r}: only a plain function of a module can be told apart.")
         where = folder.name.partition("_")[2] or folder.name  # of a chapter, without its number
         told = {"function": f"{where}.{self.function.__name__}", "version": self.version, "trains": self.trains}
-        return told | {"arguments": _plain(self.arguments)}
+        return told | {"arguments": plain(self.arguments)}
 
     @property
     def _folder(self) -> Path | None:
@@ -228,9 +218,8 @@ class Run:
             kind, settings = "measured", self.settings.description
         else:
             kind = "training"
-            settings = {one.name: _plain(getattr(self.settings, one.name)) for one in fields(self.settings)}
-            settings = {name: value for name, value in settings.items() if (name, value) not in _UNSAID}
-        network = {"kind": _kind(self.spec)} | {k: v for k, v in _plain(self.spec).items() if (k, v) not in _UNSAID}
+            settings = said({one.name: plain(getattr(self.settings, one.name)) for one in fields(self.settings)})
+        network = {"kind": kind_of(self.spec)} | said(plain(self.spec))
         parts = {"network": network, "start": _described(self.init), "seed": int(self.seed), "settings": settings}
         return {"kind": kind, "protocol": PROTOCOL} | parts
 
@@ -254,13 +243,15 @@ class Run:
             known: dict[str, Any] = {one.__name__: one for one in Pool.__subclasses__()}
             network["pool"] = known[pool["kind"]](**{one: value for one, value in pool.items() if one != "kind"})
         spec = _SPECS[kind](**{one: _tuple(value) for one, value in network.items()})
-        said = task["settings"]
+        given = task["settings"]
         if task["kind"] == "training":
-            settings = TrainSettings(**{one: _tuple(value) for one, value in said.items()})
+            settings = TrainSettings(**{one: _tuple(value) for one, value in given.items()})
         elif function is None:
-            raise ParameterError(f"{name}: measured by {said['function']}, which is not here; run its chapter instead.")
+            raise ParameterError(
+                f"{name}: measured by {given['function']}, which is not here; run its chapter instead."
+            )
         else:
-            settings = Measured(function, said["arguments"], version=said["version"], trains=said["trains"])
+            settings = Measured(function, given["arguments"], version=given["version"], trains=given["trains"])
         return cls(name, spec, _start(task["start"]), task["seed"], settings)
 
     @property
@@ -270,7 +261,7 @@ class Run:
 
     def key(self, data: DataFacts) -> str:
         """The checksum of all that the numbers of this run depend on."""
-        return checksum(self.task | {"data": _plain(data.identity)})
+        return checksum(self.task | {"data": plain(data.identity)})
 
 
 def _described(start: Start) -> dict[str, Any]:
@@ -281,66 +272,17 @@ def _described(start: Start) -> dict[str, Any]:
         found |= {"head": start.head, "n_inputs": start.n_inputs}
     elif isinstance(start, SelectedStart):
         found |= {"share": start.share, "within": start.within, "n_inputs": start.n_inputs}
-    return _plain(found)
+    return plain(found)
 
 
 def _start(described: Mapping[str, Any]) -> Start:
     """The start that is so described."""
-    said = {name: _tuple(value) for name, value in described.items()}
-    more = {name: said.pop(name) for name in ("head", "share", "within", "n_inputs") if name in said}
-    init = said["scheme"] if "scheme" in said else InitSpec(**said)
+    given = {name: _tuple(value) for name, value in described.items()}
+    more = {name: given.pop(name) for name in ("head", "share", "within", "n_inputs") if name in given}
+    init = given["scheme"] if "scheme" in given else InitSpec(**given)
     if not more:
         return init
     return HeadStart(init, **more) if "head" in more else SelectedStart(init, **more)
-
-
-def checksum(description: Mapping[str, Any]) -> str:
-    """Of a description in plain values: 32 hexadecimal digits."""
-    text = json.dumps(description, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _kind(part: Any) -> str:
-    """The name of the class of a description or pool, with its module where it is not one of this package."""
-    kind = type(part)
-    if not is_dataclass(part) or kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
-        raise NotStorable(f"{part!r}: only dataclasses of a module can be told apart in a store.")
-    ours = kind.__module__.startswith(("igbrepro.networks.", "igbrepro.theory."))
-    return kind.__name__ if ours else f"{kind.__module__}.{kind.__name__}"
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON holds it: numbers to twelve digits, dataclasses as mappings, activations by name."""
-    if isinstance(value, Activation):
-        return _activation_name(value)
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        if not math.isfinite(value):
-            return repr(float(value))
-        rounded = float(f"{value:.{_DIGITS}g}")
-        return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, tuple | list | np.ndarray | range):
-        return [_plain(one) for one in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        named = {} if isinstance(value, Spec) else {"kind": _kind(value)}
-        return named | {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
-    raise NotStorable(f"{value!r}: a store cannot tell such values apart.")
-
-
-def _activation_name(activation: Activation) -> str:
-    """The name under which `get_activation` finds this activation again; raises NotStorable where it does not."""
-    try:
-        known = get_activation(activation.name) == activation
-    except ParameterError:
-        known = False
-    if not known:
-        raise NotStorable(f"activation={activation.name!r}: not one that its name alone brings back.")
-    return activation.name
 
 
 @dataclass(frozen=True)

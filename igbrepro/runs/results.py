@@ -20,7 +20,8 @@ from igbrepro.claims import provenance
 from igbrepro.data import Dataset
 from igbrepro.errors import ParameterError
 from igbrepro.runs.cost import Pace, in_words, work
-from igbrepro.runs.declared import DataFacts, Measured, NotStorable, Parameters, Run, Sweep
+from igbrepro.runs.declared import DataFacts, Measured, Parameters, Run, Sweep
+from igbrepro.runs.keys import NotStorable
 from igbrepro.runs.store import Store, StoredRun
 from igbrepro.runs.unfinished import done, parts_of
 from igbrepro.training import Conduct, TrainSettings

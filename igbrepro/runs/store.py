@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from igbrepro.errors import IgbreproError, ParameterError
-from igbrepro.runs.declared import PROTOCOL, DataFacts, Run, checksum
+from igbrepro.runs.declared import PROTOCOL, DataFacts, Run
+from igbrepro.runs.keys import checksum
 
 FORMAT = 1  # of the files; a change that old readers cannot read raises it
 SUFFIX = ".parquet"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from igbrepro.runs.declared import checksum
+from igbrepro.runs.keys import checksum
 from igbrepro.runs.store import Store
 
 if TYPE_CHECKING:

@@ -22,13 +22,15 @@ _EVALUATED = 250  # inputs at once
 def stack_size(spec: Spec, plan: TrainSettings, device: torch.device) -> int:
     """The largest stack of networks of `spec` that pays.
 
-    On the CPU, with one thread a process, that of plain fully connected ones.  Residual and pooled ones would gain too,
-    but train alone so that their numbers stay the same to the bit; image networks gain nothing
-    (benchmarks/test_training.py).  On an accelerator that of every kind of ours, as many as half of its free memory
-    holds.
+    On the CPU, with one thread a process, that of plain fully connected ones and of post-activation units.  Other
+    residual ones and pooled ones would gain too, but train alone so that their numbers stay the same to the bit; image
+    networks gain nothing (benchmarks/test_training.py).  On an accelerator that of every kind of ours, as many as half
+    of its free memory holds.
     """
     if device.type == "cpu":
-        if not isinstance(spec, MLPSpec) or spec.pool is not None or spec.residual is not None:
+        if not isinstance(spec, MLPSpec) or spec.pool is not None:
+            return 1
+        if spec.residual is not None and not spec.post_activation:
             return 1
         parameters = spec.width * (spec.input_size + (spec.depth - 1) * spec.width + spec.n_classes)
         return max(1, min(_HOST_NETWORKS, _HOST_PARAMETERS // parameters))

@@ -17,7 +17,7 @@ from igbrepro.diagnosis import Diagnosis, diagnose
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec, initialize_
 from igbrepro.networks import CNNSpec, MLPSpec, ResNetSpec, ViTSpec, build
-from igbrepro.probes import layer_table
+from igbrepro.probes import layer_table, trace
 from igbrepro.theory import Phase
 
 INIT = InitSpec(1.7, 0.2)
@@ -38,6 +38,17 @@ def test_a_plain_network_has_the_rows_and_numbers_of_the_layer_table():
     assert found.layers["layer"].tolist() == table["layer"].tolist()
     for column in ("q", "c", "gamma", "gradient", "chi"):
         np.testing.assert_allclose(found.layers[column], table[column], rtol=2e-4)
+
+
+def test_post_activation_units_are_seen_as_residual_sums_before_their_activation():
+    spec = MLPSpec("relu", 4, 30, 4, (6,), residual=0.5, residual_unit="post-activation")
+    model, x = initialize_(build(spec, INIT, seeded()), INIT, generator=seeded(1)), inputs(9, 6)
+    assert len(trace(model, x)[0].residual_sums()) == 3
+    found, table = diagnose(model, x, seed=4), layer_table(model, x, seed=4)
+    assert len(table) == 5 and table["kind"].tolist()[1:4] == ["ResidualBlock"] * 3
+    assert np.isfinite(table["gradient"]).all() and found.head["q"] == pytest.approx(table["q"].iloc[-1], rel=1e-4)
+    initialize_(model, "edge-of-chaos", example_input=x, generator=seeded(2))
+    assert np.isfinite(layer_table(model, x)["gradient"]).all()
 
 
 @pytest.mark.parametrize("mode", ["training", "trained, eval", "fresh, eval"])

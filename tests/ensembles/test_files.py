@@ -15,6 +15,7 @@ OWN = Activation("square", lambda x: x**2, lambda x: 2 * x)
 SPECS = {
     "plain": MLPSpec("leaky_relu(0.1)", 2, 8, input_shape=(6,)),
     "pooled residual": MLPSpec("tanh", 3, 8, 3, (2, 3), MaxPool(2), residual=0.5),
+    "post-activation": MLPSpec("relu", 3, 8, 3, (2, 3), residual=0.5, residual_unit="post-activation"),
 }
 
 

@@ -144,6 +144,12 @@ def test_infinite_covariance_is_the_limit_of_wide_networks(spec, inputs):
     assert (np.abs(np.mean(found, 0) - want) < 4.5 * error + 0.01 * want.max()).all()
 
 
+def test_post_activation_units_have_no_such_covariance():
+    spec = MLPSpec("tanh", 6, 10, input_shape=(4,), residual=0.7, residual_unit="post-activation")
+    with pytest.raises(ParameterError, match=r"residual_unit='post-activation'.*spec\.trajectory"):
+        heads.infinite_covariance(spec, INIT, np.eye(4))
+
+
 def test_residual_covariance_of_two_inputs_is_that_of_the_trajectory():
     spec = MLPSpec("tanh", 6, 10, input_shape=(4,), residual=0.7)
     x = np.array([[1.0, 1, 1, 1], [1, 1, 1, -1]])

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from igbrepro.ensembles import Measure, Sampling, gaussian_inputs, layer_statistics, simulate
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
-from igbrepro.networks import CNNSpec, MLPSpec
+from igbrepro.networks import CNNSpec, MLPSpec, build, preactivations
 from igbrepro.theory import MaxPool, MeanField
 
 ONE_HEAD = Measure(n_heads=1)
@@ -48,6 +48,22 @@ def test_expected_norms_and_correlations(correlation):
     wanted = np.full((5, 5), 1.5 * correlation)
     np.fill_diagonal(wanted, 1.5)
     assert_allclose(x @ x.T / 200_000, wanted, rtol=0, atol=4.5 * 1.5 * np.sqrt(2 / 200_000))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_post_activation_units_are_drawn_as_torch_builds_them(activation):
+    """Both samplers and networks that `build` makes, of a width at which no limit holds: one mean in every layer."""
+    spec = MLPSpec(activation, 5, 12, 8, (16,), residual=0.6, residual_unit="post-activation")
+    init, x, n = InitSpec(1.8, 0.2), gaussian_inputs(3, 16, 0), 400
+    models = [build(spec, init, torch.Generator().manual_seed(seed)) for seed in range(n)]
+    layers = [preactivations(model, torch.as_tensor(x, dtype=torch.float32)) for model in models]
+    built = np.array([[float(h.detach().double().square().mean()) for h in one] for one in layers])
+    options = {"n_networks": n, "seed": 1, "measure": Measure(n_heads=1)}
+    drawn = [simulate(spec, init, x, sampling=Sampling(method), **options).q for method in ("gram", "dense")]
+    errors = [standard_error(q) for q in (built, *drawn)]
+    assert max((error / q.mean(0)).max() for error, q in zip(errors, (built, *drawn), strict=True)) < 0.1
+    for q, error in zip(drawn, errors[1:], strict=True):
+        assert (np.abs(q.mean(0) - built.mean(0)) < 4.5 * np.hypot(error, errors[0])).all()
 
 
 # Statistics of one layer

@@ -21,6 +21,9 @@ LAYERED = {
     "one layer": MLPSpec("tanh", depth=1, width=7, input_shape=(5,), residual=0.5),
     "residual": MLPSpec("tanh", depth=4, width=7, input_shape=(5,), residual=0.5),
     "pooled": MLPSpec("relu", depth=4, width=8, input_shape=(5,), pool=MaxPool(2)),
+    "post-activation": MLPSpec(
+        "relu", depth=4, width=7, input_shape=(5,), residual=0.5, residual_unit="post-activation"
+    ),
     "pooled residual": MLPSpec("relu", depth=3, width=8, input_shape=(5,), pool=MaxPool(4), residual=2.0),
 }
 OTHERS = {

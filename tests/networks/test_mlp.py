@@ -12,7 +12,9 @@ from igbrepro import networks as models
 from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import MLPSpec
-from igbrepro.theory import GELU, RELU, TANH, MeanField
+from igbrepro.theory import GELU, RELU, TANH, MaxPool, MeanField
+
+POST = "post-activation"
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,13 @@ from igbrepro.theory import GELU, RELU, TANH, MeanField
         (lambda: MLPSpec("tanh", 3, 10, input_shape=784), r"input_shape=784: need a tuple.*\(784,\)"),
         (lambda: MLPSpec("tanh", 3, 10, input_shape=()), r"input_shape=\(\): need a tuple"),
         (lambda: MLPSpec("tanh", 3, 10, input_shape=(28, 0)), "input_shape=0: need a whole number, 1 or more"),
+        (
+            lambda: MLPSpec("tanh", 3, 10, residual=0.5, residual_unit="after"),
+            "residual_unit='after': choose from pre-",
+        ),
+        (lambda: MLPSpec("tanh", 3, 10, residual_unit=POST), "residual=None.*residual=depth"),
+        (lambda: MLPSpec("tanh", 3, 10, pool=MaxPool(2), residual=0.5, residual_unit=POST), "has no pool"),
+        (lambda: MLPSpec("tanh", 3, 10, residual=0.5, residual_unit=POST).mean_field(InitSpec(1.0)), "trajectory"),
     ],
 )
 def test_bad_values_are_named(make, words):
@@ -59,6 +68,37 @@ def test_the_model_is_the_formula():
     h1 = x.reshape(7, 6).numpy() @ w1.T + b1
     want = np.tanh(np.tanh(h1) @ w2.T + b2) @ w3.T + b3
     np.testing.assert_allclose(model(x).detach().numpy(), want, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_post_activation_units_are_the_formula_of_the_papers_code(activation):
+    """x <- phi(x + (W x + b) / sqrt(depth)) after a first linear layer without phi, and a head without it."""
+    spec = MLPSpec(activation, 4, 5, 3, (2, 3), residual=4**-0.5, residual_unit=POST)
+    model = models.build(spec, InitSpec(2.0, 0.1), torch.Generator().manual_seed(0))
+    layers = [one for one in model.modules() if isinstance(one, nn.Linear)]
+    (w1, b1), *inner, (w5, b5) = ((one.weight.detach().numpy(), one.bias.detach().numpy()) for one in layers)
+    assert len(inner) == 3
+    phi = {"relu": lambda u: np.maximum(u, 0), "tanh": np.tanh}[activation]
+    x = torch.randn(7, 2, 3)
+    h = x.reshape(7, 6).numpy() @ w1.T + b1
+    want = [h]
+    for w, b in inner:
+        h = phi(h + (h @ w.T + b) / np.sqrt(4))
+        want.append(h)
+    want.append(h @ w5.T + b5)
+    np.testing.assert_allclose(model(x).detach().numpy(), want[-1], atol=1e-5)
+    for found, expected in zip(models.preactivations(model, x), want, strict=True):
+        np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-5)
+
+
+def test_weights_of_post_activation_units_have_the_variances_asked_for():
+    spec = MLPSpec("tanh", 6, 300, residual=6**-0.5, residual_unit=POST)
+    model = models.build(spec, InitSpec(1.7, 0.3), torch.Generator().manual_seed(1))
+    layers = [one for one in model.modules() if isinstance(one, nn.Linear)]
+    for layer in layers[:-1]:
+        assert float(layer.weight.detach().var()) * layer.in_features == pytest.approx(1.7, rel=0.02)
+    biases = torch.cat([layer.bias.detach() for layer in layers])
+    assert float(biases.var()) == pytest.approx(0.3, rel=0.12)
 
 
 def test_pytorchs_own_initialisation_when_none_is_given():

@@ -120,6 +120,10 @@ def test_untrained_batch_normalisation_normalises():
 
 NETWORKS = [
     (MLPSpec("relu", 3, 8, 3, (3, 8, 8), residual=0.5), ["Linear", "ResidualBlock", "ResidualBlock", "Linear"]),
+    (
+        MLPSpec("tanh", 3, 8, 3, (3, 8, 8), residual=0.5, residual_unit="post-activation"),
+        ["Linear", "ResidualBlock", "ResidualBlock", "Linear"],
+    ),
     (CNNSpec("relu", 2, 4, 3, (3, 8, 8)), ["Conv2d", "Conv2d", "Linear"]),
     (ResNetSpec("relu", (1, 2), 4, 3, (3, 8, 8)), ["Conv2d", *["BasicBlock"] * 3, "Linear"]),
     (ViTSpec("gelu", 2, 8, 2, n_classes=3, input_shape=(3, 8, 8)), ["Conv2d", *["EncoderBlock"] * 2, "Linear"]),

@@ -21,6 +21,7 @@ SPECS = {
     "pooled": MLPSpec("relu", 3, 16, 4, (2, 10), pool=MaxPool(2)),
     "averaged": MLPSpec("relu", 3, 16, 4, (2, 10), pool=AveragePool(2)),
     "residual": MLPSpec("tanh", 3, 16, residual=3**-0.5),
+    "post-activation": MLPSpec("tanh", 3, 16, residual=3**-0.5, residual_unit="post-activation"),
     "leaky": MLPSpec("leaky_relu(0.2)", 3, 16),
     "cnn": CNNSpec("gelu", 3, 4, 2, IMAGE, strides=(2,), pool=MaxPool(4), pooled=(1, 2)),
     "resnet": ResNetSpec("relu", (1, 1), 4, 2, IMAGE, norm=False, scale="depth"),
@@ -40,8 +41,9 @@ SPECS = {
         {"input_shape": (4, 5)},
         {"pool": MaxPool(2)},
         {"residual": 0.5},
+        {"residual": 0.5, "residual_unit": "post-activation"},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=lambda change: list(change)[-1],
 )
 def test_every_field_of_the_network_changes_the_key(change):
     assert replace(RUN, spec=replace(SPEC, **change)).key(FACTS) != RUN.key(FACTS)
@@ -49,7 +51,7 @@ def test_every_field_of_the_network_changes_the_key(change):
 
 def test_all_fields_of_the_network_are_among_these():
     assert {f.name for f in fields(MLPSpec)} == set(
-        "activation depth width n_classes input_shape pool residual".split()
+        "activation depth width n_classes input_shape pool residual residual_unit".split()
     )
 
 
@@ -120,6 +122,14 @@ def test_a_field_of_the_network_younger_than_stored_runs_changes_the_key_where_i
     assert field not in run.task["network"]
     used = replace(run, spec=replace(run.spec, **{field: True}))
     assert used.task["network"][field] is True and used.key(FACTS) != run.key(FACTS)
+
+
+def test_a_field_of_networks_younger_than_stored_runs_changes_the_key_where_it_is_used():
+    residual = replace(RUN, spec=replace(SPEC, residual=0.5))
+    assert "residual_unit" not in residual.task["network"]
+    used = replace(RUN, spec=replace(SPEC, residual=0.5, residual_unit="post-activation"))
+    assert used.task["network"] == residual.task["network"] | {"residual_unit": "post-activation"}
+    assert used.key(FACTS) != residual.key(FACTS) and Run.of_task("one", used.task).spec == used.spec
 
 
 def test_names_change_no_key():

@@ -20,6 +20,7 @@ IMAGE = {"n_classes": 2, "input_shape": (3, 8, 8)}
 KINDS = {
     "mlp": MLPSpec("tanh", 3, 16, input_shape=(20,)),
     "residual mlp": MLPSpec("tanh", 4, 16, input_shape=(20,), residual=0.5),
+    "post-activation mlp": MLPSpec("relu", 4, 16, input_shape=(20,), residual=0.5, residual_unit="post-activation"),
     "pooled mlp": MLPSpec("relu", 3, 16, input_shape=(20,), pool=MaxPool(2)),
     "cnn": CNNSpec("relu", 3, 4, **IMAGE),
     "pooled cnn": CNNSpec("tanh", 2, 4, pool=MaxPool(4), strides=(2,), **IMAGE),
@@ -97,10 +98,10 @@ def test_stacks_of_image_networks_go_on_from_their_checkpoint(tmp_path):
 # How many
 
 
-def test_on_the_cpu_plain_fully_connected_networks_are_stacked():
+def test_on_the_cpu_plain_fully_connected_networks_and_post_activation_units_are_stacked():
     plan = TrainSettings(10)
     sizes = {name: stacks.stack_size(spec, plan, CPU) for name, spec in KINDS.items()}
-    assert {name for name, size in sizes.items() if size > 1} == {"mlp"}
+    assert {name for name, size in sizes.items() if size > 1} == {"mlp", "post-activation mlp"}
     assert stacks.stack_size(MLPSpec("tanh", 100, 1000), plan, CPU) == 1
     assert stacks.stack_size(MLPSpec("tanh", 100, 200), plan, CPU) == 7  # 4.1 million parameters each
     assert sizes["mlp"] == 16
