@@ -35,7 +35,10 @@ def test_it_compares_times_and_stores_runs_tanh_first(gpu_check, capsys, tmp_pat
         assert rates and (len(rates) == 10 or "half of the time is gone" in out)
     stored = list(Store(tmp_path / "store").all())
     asked = plan_chapter("ch06_learning", "smoke", Store(tmp_path / "empty")).plans
-    assert len(stored) == sum(len(plan.missing) for plan in asked.values()) and f"{len(stored)} runs stored; `igbrepro runs ship" in out
+    assert (
+        len(stored) == sum(len(plan.missing) for plan in asked.values())
+        and f"{len(stored)} runs stored; `igbrepro runs ship" in out
+    )
     told = [line for line in out.splitlines() if "training, seed" in line]
     assert [line.split(":")[0][-1] for line in told] == ["0", "1", "0", "1"]  # the seeds of tanh, then of ReLU
     assert told[0].endswith("; 4 runs stored")
