@@ -66,7 +66,7 @@ class Dataset:
 
     def scaled(self, scaling: str) -> Dataset:
         """The same data with another `scaling` of the inputs."""
-        return replace(self, scaling=scaling)
+        return self if scaling == self.scaling else replace(self, scaling=scaling)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -290,12 +290,14 @@ class Sweep:
     """Every network with every seed, on one data set.
 
     networks: (spec, init) by the name of the run.  settings: of the training, or Measured; one for all, or by name.
+    scaling: of the inputs, where it is not that of the chapter's data set (None).
     Raises ParameterError for no networks or seeds, seeds twice, or settings that lack a run.
     """
 
     networks: Mapping[str, tuple[Spec, Start]]
     settings: Settings | Mapping[str, Settings]
     seeds: tuple[int, ...]
+    scaling: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "networks", dict(self.networks))

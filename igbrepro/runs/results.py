@@ -55,6 +55,7 @@ def default_store() -> Store:
 class Plan:
     """What a sweep needs on one data set.
 
+    data: of the inputs as the sweep scales them, `dataset.scaled(plan.data.scaling)`.
     stored: the keys of the runs that are there, by name and seed.  missing: the runs that have to be computed.
     seconds: of one core, that these will take.  others: how many of them are stored for other data, by checksum.
     """
@@ -201,7 +202,10 @@ def obtain_all(
     workers: int | None = None,
     conduct: Conduct | None = None,
 ) -> list[Results]:
-    """`obtain` for several sweeps, all of them on the same data: those that are here, or the shipped ones of all."""
+    """`obtain` for several sweeps, all of them on the same data: those that are here, or the shipped ones of all.
+
+    Each may have a scaling of its own.
+    """
     store, parameters = store or default_store(), Parameters(values)
     plans, here = choose(declared, parameters, dataset, store)
     found = [dict(_stored(plan, store)) for plan in plans]
@@ -221,6 +225,7 @@ def _completed(
     conduct: Conduct | None,
 ) -> Results:
     """The results of a plan of which `results` were read; the rest is computed."""
+    here = None if here is None else here.scaled(made.data.scaling)
     # A damaged file has been set aside by now.
     missing = [run for run in made.sweep.runs if (run.name, run.seed) not in results]
     sources = {key: store.source(run) for key, run in results.items()}
@@ -254,21 +259,23 @@ def choose(
     if dataset.fallback:
         _, comma, part = dataset.name.partition(",")
         asked = parameters.dataset + comma + part
-        known = {
-            run.data
-            for run in store.all(numbers=False)
-            if run.data.name == asked and run.data.scaling == dataset.scaling
-        }
-        for facts in sorted(known, key=lambda facts: (-facts.n_train, facts.sha256)):
-            plans = [make_plan(declare(parameters, facts), facts, store) for declare in declared]
-            if not any(plan.missing for plan in plans):
+        known = {run.data for run in store.all(numbers=False) if run.data.name == asked}
+        scaled = {(facts.sha256, facts.scaling): facts for facts in known}
+        alike = [facts for facts in known if facts.scaling == dataset.scaling]
+        for facts in sorted(alike, key=lambda facts: (-facts.n_train, facts.sha256)):
+            sweeps = [declare(parameters, facts) for declare in declared]
+            on = [scaled.get((facts.sha256, one.scaling or facts.scaling)) for one in sweeps]
+            plans = [make_plan(one, data, store) for one, data in zip(sweeps, on, strict=True) if data is not None]
+            if len(plans) == len(sweeps) and not any(plan.missing for plan in plans):
                 return plans, None
     return _on_these(declared, parameters, dataset, store), dataset
 
 
 def _on_these(declared: Sequence[Declaration], parameters: Parameters, dataset: Dataset, store: Store) -> list[Plan]:
     facts = DataFacts.of(dataset)
-    return [make_plan(declare(parameters, facts), facts, store) for declare in declared]
+    sweeps = [declare(parameters, facts) for declare in declared]
+    scaled = {one.scaling: DataFacts.of(dataset.scaled(one.scaling)) for one in sweeps if one.scaling}
+    return [make_plan(one, scaled.get(one.scaling, facts), store) for one in sweeps]
 
 
 def _stored(made: Plan, store: Store) -> Iterator[tuple[tuple[str, int], StoredRun]]:
@@ -288,7 +295,11 @@ def compute(
     workers: int | None = None,
     conduct: Conduct | None = None,
 ) -> Iterator[tuple[Run, StoredRun | pd.DataFrame, tuple]]:
-    """Compute these runs, store each when it is done, and yield it; one that cannot be stored as its bare numbers."""
+    """Compute these runs, store each when it is done, and yield it; one that cannot be stored as its bare numbers.
+
+    dataset: with any scaling; that of `data` is taken.
+    """
+    dataset = dataset.scaled(data.scaling)
     runs = {(run.name, run.seed): run for run in missing}
     if any(_key(run, data) is not None for run in runs.values()):
         store.ready()

@@ -21,11 +21,12 @@ from igbrepro.runs import (
     choose,
     default_store,
     make_plan,
+    obtain_all,
     write_runs,
 )
 from igbrepro.theory import TANH, Activation
+from igbrepro.training import Conduct, train_many
 from igbrepro.training import run as training_run
-from igbrepro.training import train_many
 
 TOLD = "2 of 4 runs are missing; they take about"
 
@@ -181,6 +182,34 @@ def test_a_part_of_absent_data_is_known_by_what_follows_the_comma_in_its_name(tm
 
 def test_another_scaling_of_absent_data_is_another_thing(shipped):
     assert choose([declare], Parameters(VALUES), STAND_IN.scaled("unit"), shipped)[1] is not None
+
+
+def declare_standard(p, facts):
+    """With a scaling of its own, on data that the chapter has in another one."""
+    return replace(declare(p, facts), scaling="standard")
+
+
+def test_a_sweep_may_have_a_scaling_of_its_own(tmp_path, trained):
+    unit, own = DATASET.scaled("unit"), Store(tmp_path / "own")
+    options = {"store": own, "workers": 1, "conduct": Conduct(device="cpu", progress=False)}
+    first, second = obtain_all([declare, declare_standard], VALUES, unit, **options)
+    assert (first.data.scaling, second.data.scaling) == ("unit", "standard") and len(trained) == 8
+    assert first.dataset is unit and second.dataset.scaling == "standard" and second.data == FACTS
+    assert second.frame.equals(get(Store(tmp_path / "alone"), declared=declare).frame)
+    assert not first.frame.equals(second.frame)
+    trained.clear()
+    write_runs(tmp_path / "results" / "x.parquet", own.all())
+    shipped = Store(None, (tmp_path / "results",))
+    plans, here = choose([declare, declare_standard], Parameters(VALUES), STAND_IN.scaled("unit"), shipped)
+    assert here is None and [plan.data.scaling for plan in plans] == ["unit", "standard"]
+    plans, here = choose([declare_standard], Parameters(VALUES), STAND_IN.scaled("unit"), stored_of(first, tmp_path))
+    assert here is not None and len(plans[0].missing) == 4
+
+
+def stored_of(results, folder):
+    """A store of the runs of one sweep alone."""
+    write_runs(folder / "part" / "x.parquet", results.runs.values())
+    return Store(None, (folder / "part",))
 
 
 # Interruptions and several processes
