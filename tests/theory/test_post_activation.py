@@ -90,7 +90,7 @@ def test_what_is_almost_alike_parts_as_gradients_grow(activation, gap):
 @pytest.mark.parametrize(("activation", "sigma_w2"), [("relu", 2.0), ("tanh", 2.5)])
 def test_wide_networks_of_torch(activation, sigma_w2):
     """q, c and squared gradients of networks that `build` makes, layer by layer."""
-    depth, n_networks = 10, 40
+    depth, n_networks = 10, 160
     spec = MLPSpec(activation, depth, 700, 2, (50,), residual=0.5, residual_unit="post-activation")
     init, x = InitSpec(sigma_w2, 0.1), gaussian_inputs(2, 50, 1, 0.4, 1.0, exact=True)
     q0 = sigma_w2 + 0.1
