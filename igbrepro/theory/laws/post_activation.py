@@ -37,9 +37,9 @@ def post_activation_trajectory(
     correlation of x^(0), which is normal.
     Arrays are (depth + 1,): q = E[x_a^2] and c = E[x_a x_b] / q after as many layers, E being the mean over nodes, with
     no mean taken off; the last are those of the logits.  chi is the growth of squared gradients from a layer to the one
-    before it; its product over the first depth - 1 layers is that of the whole body, and the last two are sigma_w2, of
-    the head.  Perturbations d of x grow by as much on the way up: E[d^2 | x] is carried along, as phi flattens some
-    nodes and not others.
+    before it, of a gradient that comes from the head; its product over the first depth - 1 layers is that of the whole
+    body, and the last two are sigma_w2, of the head.  It depends on all layers above, as phi flattens some nodes and
+    not others: E[g^2 | x] is carried down.
     Errors of the grid are below 1e-3 of q and of gradients, and below 1e-2 of 1 - c while that is above 1e-3.
     Raises ParameterError for values outside these ranges, and for r so small that no grid of feasible size resolves it.
     """
@@ -56,18 +56,16 @@ def post_activation_trajectory(
         )
     w2, b2 = float(mean_field.sigma_w2), float(mean_field.sigma_b2)
     pair = _Pair(float(q0), float(q0 * c0))
-    q, product, growth = [pair.q], [pair.product], [1.0]
-    if depth > 1:
-        chain = _Chain(mean_field, float(r))
-        for _ in range(depth - 1):
-            pair = chain.step(pair)
-            q.append(pair.q)
-            product.append(pair.product)
-            growth.append(chain.growth)
+    q, product, chain = [pair.q], [pair.product], _Chain(mean_field, float(r))
+    for _ in range(depth - 1):
+        pair = chain.step(pair)
+        q.append(pair.q)
+        product.append(pair.product)
+    gradients = chain.gradients()
     q.append(w2 * q[-1] + b2)
     product.append(w2 * product[-1] + b2)
     apart = np.maximum(np.subtract(q, product), 0) / q
-    chi = np.append(np.divide(growth[1:], growth[:-1]), [w2, w2])
+    chi = np.append(gradients[:-1] / gradients[1:], [w2, w2])
     return Trajectory(np.array(q), apart, chi)
 
 
@@ -97,9 +95,8 @@ class _Chain:
         self._phi = mean_field.activation
         self._w2, self._b2, self._r2 = r**2 * float(mean_field.sigma_w2), r**2 * float(mean_field.sigma_b2), r**2
         self._density: np.ndarray | None = None
-        self._perturbed = np.ones(1)  # E[d^2 | u] p(u)
         self._grid = _Grid(1.0, 0, 1)
-        self.growth = 1.0
+        self._layers: list[_Layer] = []
 
     def _make_grid(self, spacing: float, gap: float, low: float, high: float) -> _Grid:
         """Nodes from low to high with this spacing, or the smaller one `gap` as far as _REFINED nodes go.
@@ -130,8 +127,6 @@ class _Chain:
             at_zero = np.zeros((grid.n, grid.n))
             at_zero[-grid.first, -grid.first] = 1.0
             self._density = _smoothed(at_zero, grid, kick + pair)
-            along = self._density.sum(1)
-            self._perturbed = (1 + self._w2) * along
         else:
             along = self._density.sum(1)
             kept = np.flatnonzero(np.minimum(along.cumsum(), along[::-1].cumsum()[::-1]) > _NEGLIGIBLE)
@@ -141,19 +136,48 @@ class _Chain:
             points, interpolate, weights = _rule(self._grid)
             deposit = _deposit(self._phi(points), grid)
             move = deposit @ sparse.diags_array(weights) @ interpolate
-            slopes = self._phi.derivative(points) ** 2
-            perturbed = deposit @ (weights * slopes * (interpolate @ self._perturbed))
+            slopes = sparse.diags_array(weights * self._phi.derivative(points) ** 2)
+            self._layers[-1] = self._layers[-1]._replace(onward=deposit @ slopes @ interpolate)
             self._density = _smoothed(move @ (move @ self._density).T, grid, kick)
-            along = self._density.sum(1)
-            total = perturbed.sum()
-            self._perturbed = _smoothed_line(perturbed, grid, kick[0]) + self._w2 * total * along
-        self._grid = grid
+        self._grid, along = grid, self._density.sum(1)
         points, interpolate, weights = _rule(grid)
         value, slopes = self._phi(points), self._phi.derivative(points) ** 2
-        self.growth = float((weights * slopes) @ (interpolate @ self._perturbed))
+        self._layers.append(_Layer(grid, kick[0], along, interpolate.T @ (weights * slopes), None))
         q = float((weights * value**2) @ (interpolate @ along))
         first = interpolate.T @ (weights * value)
         return _Pair(q, min(float(first @ self._density @ first), q))
+
+    def gradients(self) -> np.ndarray:
+        """E[g^2] in x^(0), x^(1), .. of a gradient that is 1 in the last of them, whatever x is there.
+
+        A unit hands it down along the skip, with the kick's law between one x and the next, and by the weights to all
+        nodes alike.
+        """
+        found, below = [1.0], None
+        for layer in self._layers[::-1]:
+            if below is None or layer.onward is None:
+                value = layer.slopes
+            else:
+                kicked, shared = below
+                value = layer.onward.T @ (kicked + shared)
+            mean = float(value @ layer.law)
+            found.append((1 + self._w2) * mean)
+            below = _smoothed_line(value, layer.grid, layer.kick), self._w2 * mean
+        return np.array(found[::-1])
+
+
+class _Layer(NamedTuple):
+    """What gradients need of one layer: the variance of its kick, the law of u and phi'(u)^2 dx on its grid.
+
+    slopes: integrates phi'(u)^2 over a law of u.  onward: takes a law of u to one of phi(u) on the next grid, times
+    phi'(u)^2; None for the last layer.
+    """
+
+    grid: _Grid
+    kick: float
+    law: np.ndarray
+    slopes: np.ndarray
+    onward: sparse.csr_array | None
 
 
 def _smoothed(mass: np.ndarray, grid: _Grid, covariance: np.ndarray) -> np.ndarray:
