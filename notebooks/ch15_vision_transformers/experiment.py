@@ -48,15 +48,15 @@ def simplified_spec(p: Parameters, data: DataFacts, n_classes: int) -> ViTSpec:
     )
 
 
-def settings(p: Parameters, labels: str, *, normed: bool) -> TrainSettings:
+def settings(p: Parameters, labels: str, steps: int, *, normed: bool) -> TrainSettings:
     """Of every training; normed: whether the network has batch normalisation, which test images then are read by."""
     return TrainSettings(
-        p.steps,
+        steps,
         p.batch_size,
         p.lr,
         labels=labels,
         n_eval=p.n_eval,
-        eval_points=log_steps(p.steps, 20),
+        eval_points=log_steps(steps, 20),
         batch_statistics=normed,
         precision=p.precision,
     )
@@ -65,20 +65,20 @@ def settings(p: Parameters, labels: str, *, normed: bool) -> TrainSettings:
 def simplified(p: Parameters, data: DataFacts) -> Sweep:
     """The simplified one from every ratio, on ten classes; runs are called "simplified 0.7"."""
     spec = simplified_spec(p, data, len(data.classes))
-    return Sweep(_named("simplified", spec, inits(p)), settings(p, "classes", normed=True), p.seeds)
+    return Sweep(_named("simplified", spec, inits(p)), settings(p, "classes", p.steps, normed=True), p.seeds)
 
 
 def binarised(p: Parameters, data: DataFacts) -> Sweep:
     """The same on two classes, of even and odd number; runs are called "binarised 0.7"."""
     spec = simplified_spec(p, data, 2)
-    return Sweep(_named("binarised", spec, inits(p)), settings(p, "parity", normed=True), p.seeds)
+    return Sweep(_named("binarised", spec, inits(p)), settings(p, "parity", p.steps, normed=True), p.seeds)
 
 
 def full(p: Parameters, data: DataFacts) -> Sweep:
     """The full one from every ratio and from torchvision's default, on ten classes; runs are called "full 0.7"."""
     size = ("relu", p.full_depth, p.width, p.full_heads, p.patch, p.full_mlp_ratio, len(data.classes))
     networks = _named("full", ViTSpec(*size, data.input_shape), {**inits(p), "default": "default"})
-    return Sweep(networks, settings(p, "classes", normed=False), p.full_seeds)
+    return Sweep(networks, settings(p, "classes", p.full_steps, normed=False), p.full_seeds)
 
 
 def _named(kind: str, spec: ViTSpec, starts: Mapping[str, Init]) -> dict[str, tuple[ViTSpec, Init]]:
