@@ -76,7 +76,7 @@ def binarised(p: Parameters, data: DataFacts) -> Sweep:
 
 def full(p: Parameters, data: DataFacts) -> Sweep:
     """The full one from every ratio and from torchvision's default, on ten classes; runs are called "full 0.7"."""
-    size = ("relu", p.full_depth, p.width, p.full_heads, p.patch, p.full_mlp_ratio, len(data.classes))
+    size = ("relu", p.full_depth, p.width, p.full_heads, p.patch, p.mlp_ratio, len(data.classes))
     networks = _named("full", ViTSpec(*size, data.input_shape), {**inits(p), "default": "default"})
     return Sweep(networks, settings(p, "classes", p.full_steps, normed=False), p.full_seeds)
 
