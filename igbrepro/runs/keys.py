@@ -17,6 +17,7 @@ from igbrepro.theory import Activation, get_activation
 
 _UNSAID = (
     ("n_eval_train", 0),
+    ("epsilon", 1e-8),
     ("residual_unit", "pre-activation"),
     ("patch_norm", False),
     ("unit_tokens", False),

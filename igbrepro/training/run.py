@@ -144,7 +144,9 @@ class Run:
         if plan.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(trained, momentum=plan.momentum, **options)
         else:
-            self.optimizer = torch.optim.Adam(trained, capturable=self.captured is not None, **options)
+            self.optimizer = torch.optim.Adam(
+                trained, eps=plan.epsilon, capturable=self.captured is not None, **options
+            )
 
         self.evaluated_on = {"test": self._chosen("test", plan.n_eval, "n_eval")}
         if plan.n_eval_train:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS = ("adam", "sgd")
+ADAM_EPSILON = 1e-8  # PyTorch's default
 
 # What other libraries call these settings, for the error that names the close match.
 ALIASES = {
@@ -29,6 +30,7 @@ ALIASES = {
     "batch_size": ("batch", "bs", "minibatch"),
     "optimizer": ("optim", "optimiser", "opt", "solver"),
     "weight_decay": ("wd", "decay", "l2", "regularization"),
+    "epsilon": ("eps", "adam_eps", "adam_epsilon"),
     "labels": ("task", "targets", "target", "classes"),
     "eval_points": ("eval_every", "eval_steps", "log_every", "log_steps"),
     "n_eval": ("n_test", "eval_size", "test_size"),
@@ -47,6 +49,7 @@ class Options(TypedDict, total=False):
     optimizer: str
     momentum: float
     weight_decay: float
+    epsilon: float
     labels: Labels
     eval_points: Iterable[int] | None
     n_eval: int
@@ -71,7 +74,8 @@ class TrainSettings:
 
     steps: updates, each on batch_size training inputs; every epoch is shuffled anew, its short last batch left out.
     lr: learning rate.  optimizer: "adam" or "sgd", with PyTorch's defaults but for lr, weight_decay (added to the
-        gradient, times the weight) and, of "sgd", momentum.
+        gradient, times the weight), momentum of "sgd", and epsilon of "adam", which is added to the root mean square
+        that a gradient is divided by: smaller ones have little effect.
     labels: "parity" (two classes), "classes" (the dataset's own), or the new label of each class, as an array or a
         function of the class numbers; see Dataset.relabelling.  For labels of single images, make a Dataset with them.
     eval_points: steps to evaluate at, by default log_steps(steps); 0 and `steps` are always among them.
@@ -97,11 +101,13 @@ class TrainSettings:
     batch_statistics: bool = False
     precision: str = "float32"
     n_eval_train: int = 0
+    epsilon: float = ADAM_EPSILON
 
     def __post_init__(self) -> None:
         for name, least in {"steps": 0, "batch_size": 1, "n_eval": 1, "n_eval_train": 0}.items():
             whole(name, getattr(self, name), least)
-        for name, what in {"lr": "learning rate", "momentum": "number", "weight_decay": "number"}.items():
+        numbers = {"lr": "learning rate", "momentum": "number", "weight_decay": "number", "epsilon": "number"}
+        for name, what in numbers.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
                 raise ParameterError(f"{name}={value!r}: need a finite {what}, 0 or more.")
@@ -112,6 +118,8 @@ class TrainSettings:
                 raise ParameterError(f"{name}={getattr(self, name)!r}: choose from {', '.join(known)}.")
         if self.momentum and self.optimizer != "sgd":
             raise ParameterError(f"momentum={self.momentum!r}: only optimizer='sgd' has one; leave it at 0.")
+        if self.epsilon != ADAM_EPSILON and self.optimizer != "adam":
+            raise ParameterError(f"epsilon={self.epsilon!r}: only optimizer='adam' has one; leave it at {ADAM_EPSILON}.")
         if not isinstance(self.labels, str) and not callable(self.labels):
             object.__setattr__(self, "labels", tuple(np.asarray(self.labels).ravel().tolist()))
         if self.eval_points is not None and not isinstance(self.eval_points, Iterable):

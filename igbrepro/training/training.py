@@ -46,7 +46,7 @@ def train(
     settings: a TrainSettings; or, or in place of some of its fields, these by name:
         steps, batch_size = 100, lr = 1e-5, optimizer = "adam" (or "sgd"), momentum = 0, weight_decay = 0,
         labels = "parity" (or "classes", or the new label of each class), eval_points, n_eval = 1000, n_eval_train = 0,
-        gradients = False, batch_statistics = False, precision = "float32" (or "bfloat16").
+        gradients = False, batch_statistics = False, precision = "float32" (or "bfloat16"), epsilon = 1e-8 (of Adam).
     seed: of the weights and the order of the data; the test inputs used are the same for all seeds.
     checkpoint: a file that keeps the state every checkpoint_every seconds, on interruption and at the end. If it exists
         the run goes on from there, or is read back if it was finished.

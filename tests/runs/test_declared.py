@@ -69,6 +69,7 @@ OTHER_SETTINGS = {
     "gradients": True,
     "batch_statistics": True,
     "precision": "bfloat16",
+    "epsilon": 1e-5,
 }
 
 
@@ -109,10 +110,11 @@ def test_inputs_of_other_moments_have_another_key():
     assert part.sha256 == alone.sha256 and RUN.key(DataFacts.of(part)) != RUN.key(DataFacts.of(alone))
 
 
-def test_a_setting_younger_than_stored_runs_changes_the_key_where_it_is_used():
-    assert "n_eval_train" not in RUN.task["settings"]
-    used = replace(RUN, settings=replace(SETTINGS, n_eval_train=10))
-    assert used.task["settings"]["n_eval_train"] == 10 and used.key(FACTS) != RUN.key(FACTS)
+@pytest.mark.parametrize(("setting", "value"), [("n_eval_train", 10), ("epsilon", 1e-5)])
+def test_a_setting_younger_than_stored_runs_changes_the_key_where_it_is_used(setting, value):
+    assert setting not in RUN.task["settings"]
+    used = replace(RUN, settings=replace(SETTINGS, **{setting: value}))
+    assert used.task["settings"][setting] == value and used.key(FACTS) != RUN.key(FACTS)
     assert Run.of_task("one", used.task).settings == used.settings
 
 

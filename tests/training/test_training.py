@@ -352,6 +352,23 @@ def test_momentum_and_weight_decay_are_those_of_the_textbook():
     assert trained.settings["momentum"] == 0.9 and trained.settings["weight_decay"] == 0.1
 
 
+def test_the_first_step_of_adam_divides_a_gradient_by_its_size_and_epsilon():
+    """w <- w - lr g / (|g| + epsilon): both running means are those of one gradient, their bias taken out."""
+    start = train(steps=0, batch_size=500).model
+    trained = train(steps=1, batch_size=500, lr=0.01, epsilon=0.05)
+    model = nn.Sequential(*start).double()
+    inputs = torch.from_numpy(DATASET.inputs("train")).double()
+    loss = F.cross_entropy(model(inputs), torch.from_numpy(DATASET.train_labels % 2))
+    for g, w, ours in zip(
+        torch.autograd.grad(loss, list(model.parameters())),
+        model.parameters(),
+        trained.model.double().parameters(),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, w - 0.01 * g / (g.abs() + 0.05), rtol=1e-4, atol=1e-6)
+    assert trained.settings["epsilon"] == 0.05
+
+
 def test_labels_of_ones_own_are_the_task():
     parity = train(steps=5)
     for labels in ([0, 1, 0, 1], lambda k: k % 2):
@@ -846,6 +863,8 @@ def test_a_network_without_finite_logits_at_birth(recwarn):
         ({"momentum": 0.9}, "momentum=0.9: only optimizer='sgd' has one"),
         ({"momentum": -1, "optimizer": "sgd"}, "momentum=-1: need a finite number"),
         ({"weight_decay": math.inf}, "weight_decay=inf: need a finite number"),
+        ({"epsilon": -1}, "epsilon=-1: need a finite number, 0 or more"),
+        ({"epsilon": 1e-5, "optimizer": "sgd"}, "epsilon=1e-05: only optimizer='adam' has one"),
         ({"threads": 0}, "threads=0"),
         ({"labels": [0, 1, 1]}, "labels=.0, 1, 1.: need one label for each of the 4 classes"),
         ({"labels": lambda k: k}, "n_classes=2: labels='of your own' has 4 classes"),
