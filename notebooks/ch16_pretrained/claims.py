@@ -56,9 +56,11 @@ PRETRAINED_HEAD_BEST = Claim(
     id="pretrained-head-best",
     title="A head learns best on weights as they were trained",
     statement="When only the head is trained, the pre-trained vision transformer whose weights were left as they "
-    "were ends with the highest test accuracy.",
+    "were ends with the highest test accuracy, by 0.02 or more.",
     source=_FIGURE + "test accuracy 0.27, 0.87, 0.41 at the end)",
-    rule=greater(LEFT_MINUS_RIVAL, 0.0, z=2),
+    rule=between(LEFT_MINUS_RIVAL, 0.02, math.inf),
+    revised="after a trial with one seed outside the study, which showed next to no lead, it asks for a lead of 0.02 and "
+    "not for any",
 )
 
 

@@ -147,7 +147,7 @@ def body(
     if pretrained != "miniature":
         seed = 0  # torchvision has only one
         training = {}  # and is not trained here
-    key = repr((spec, seed, dataset.sha256, dataset.scaling, pretrained, weights_file, training))
+    key = repr((spec, seed, dataset.sha256, dataset.scaling, pretrained, weights_file, sorted(training.items())))
     if key not in _bodies:
         if pretrained == "miniature":
             steps = training["pretrain_steps"]
