@@ -83,11 +83,10 @@ class StackedMLP(nn.Module):
         first, *hidden, head = zip(self.biases, self.weights, strict=True)
         h = torch.baddbmm(first[0], x.flatten(2), first[1])
         for bias, weight in hidden:
-            if self.post_activation:
-                h = self.activation(h + self.residual * torch.baddbmm(bias, h, weight))
-                continue
-            layer = torch.baddbmm(bias, self._nodes(h), weight)
+            layer = torch.baddbmm(bias, h if self.post_activation else self._nodes(h), weight)
             h = layer if self.residual is None else h + self.residual * layer
+            if self.post_activation:
+                h = self.activation(h)
         return torch.baddbmm(head[0], h if self.post_activation else self._nodes(h), head[1])
 
     def _nodes(self, h: Tensor) -> Tensor:

@@ -148,19 +148,19 @@ class MLPSpec:
             pool = [] if self.pool is None else [PoolLayer(self.pool)]
             return [ActivationLayer(self.activation), *pool, nn.Linear(self.fan_in, fan_out)]
 
-        first = nn.Flatten(), nn.Linear(self.input_size, self.width)
-        if self.post_activation:
+        if self.residual is not None and self.post_activation:
+            first, head = nn.Linear(self.input_size, self.width), nn.Linear(self.width, self.n_classes)
             units = [
                 ResidualBlock(self.residual, nn.Linear(self.width, self.width), after=ActivationLayer(self.activation))
                 for _ in range(self.depth - 1)
             ]
-            return nn.Sequential(*first, *units, nn.Linear(self.width, self.n_classes))
+            return nn.Sequential(nn.Flatten(), first, *units, head)
         hidden = [layer(self.width) for _ in range(self.depth - 1)]
         if self.residual is None:
             blocks = [module for modules in hidden for module in modules]
         else:
             blocks = [ResidualBlock(self.residual, *modules) for modules in hidden]
-        return nn.Sequential(*first, *blocks, *layer(self.n_classes))
+        return nn.Sequential(nn.Flatten(), nn.Linear(self.input_size, self.width), *blocks, *layer(self.n_classes))
 
 
 def preactivations(model: nn.Module, x: Tensor) -> list[Tensor]:

@@ -275,7 +275,7 @@ def _on_these(declared: Sequence[Declaration], parameters: Parameters, dataset: 
     facts = DataFacts.of(dataset)
     sweeps = [declare(parameters, facts) for declare in declared]
     scaled = {one.scaling: DataFacts.of(dataset.scaled(one.scaling)) for one in sweeps if one.scaling}
-    return [make_plan(one, scaled.get(one.scaling, facts), store) for one in sweeps]
+    return [make_plan(one, scaled[one.scaling] if one.scaling else facts, store) for one in sweeps]
 
 
 def _stored(made: Plan, store: Store) -> Iterator[tuple[tuple[str, int], StoredRun]]:

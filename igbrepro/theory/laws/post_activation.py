@@ -8,10 +8,11 @@ before. Here it is carried along as a density on a grid, of which the activation
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from scipy import fft, sparse
+from scipy import sparse
+from scipy.fft import next_fast_len
 
 from igbrepro.checks import finite, whole
 from igbrepro.errors import ParameterError
@@ -43,30 +44,26 @@ def post_activation_trajectory(
     Errors of the grid are below 1e-3 of q and of gradients, and below 1e-2 of 1 - c while that is above 1e-3.
     Raises ParameterError for values outside these ranges, and for r so small that no grid of feasible size resolves it.
     """
-    depth, r = whole("depth", depth, 1), finite("residual", residual, 0, open_low=True)
-    q0, c0 = finite("q0", q0, 0, open_low=True), finite("c0", c0, -1, 1)
-    if (
-        mean_field.pool is not None
-        or mean_field.residual is not None
-        or mean_field.shape
-        or r.size * q0.size * c0.size > 1
-    ):
+    depth = whole("depth", depth, 1)
+    r, q, c = (
+        finite("residual", residual, 0, open_low=True),
+        finite("q0", q0, 0, open_low=True),
+        finite("c0", c0, -1, 1),
+    )
+    plain = mean_field.pool is None and mean_field.residual is None and not mean_field.shape
+    if not plain or r.size * q.size * c.size > 1:
         raise ParameterError(
             f"mean_field={mean_field!r}: need one plain layer without pool or residual, and one residual, q0 and c0."
         )
     w2, b2 = float(mean_field.sigma_w2), float(mean_field.sigma_b2)
-    pair = _Pair(float(q0), float(q0 * c0))
-    q, product, chain = [pair.q], [pair.product], _Chain(mean_field, float(r))
+    pairs, chain = [_Pair(q.item(), q.item() * c.item())], _Chain(mean_field, r.item())
     for _ in range(depth - 1):
-        pair = chain.step(pair)
-        q.append(pair.q)
-        product.append(pair.product)
+        pairs.append(chain.step(pairs[-1]))
     gradients = chain.gradients()
-    q.append(w2 * q[-1] + b2)
-    product.append(w2 * product[-1] + b2)
-    apart = np.maximum(np.subtract(q, product), 0) / q
+    squares, products = np.array([*pairs, _Pair(*(w2 * one + b2 for one in pairs[-1]))]).T
+    apart = np.maximum(squares - products, 0) / squares
     chi = np.append(gradients[:-1] / gradients[1:], [w2, w2])
-    return Trajectory(np.array(q), apart, chi)
+    return Trajectory(squares, apart, chi)
 
 
 class _Pair(NamedTuple):
@@ -106,7 +103,7 @@ class _Chain:
         finest = (high - low) / _REFINED
         spacing = min(spacing, max(gap, finest)) if gap > finest / 10 else spacing
         first, last = int(np.floor(low / spacing)), int(np.ceil(high / spacing))
-        n = fft.next_fast_len(last - first + 1, real=True)
+        n = int(cast(Any, next_fast_len(last - first + 1, real=True)))
         if n > LARGEST_GRID:
             raise ParameterError(
                 f"residual={np.sqrt(self._r2):.3g}: layers that change so little need a grid of {n} points an axis, "
@@ -183,15 +180,15 @@ class _Layer(NamedTuple):
 def _smoothed(mass: np.ndarray, grid: _Grid, covariance: np.ndarray) -> np.ndarray:
     """Masses (n, n) on the grid after a normal kick of variances covariance[0] and covariance[1] between inputs."""
     own, shared = covariance
-    k = 2 * np.pi * fft.fftfreq(grid.n, grid.spacing)
-    j = 2 * np.pi * fft.rfftfreq(grid.n, grid.spacing)
+    k = 2 * np.pi * np.fft.fftfreq(grid.n, grid.spacing)
+    j = 2 * np.pi * np.fft.rfftfreq(grid.n, grid.spacing)
     exponent = own * (k[:, None] ** 2 + j**2) / 2 + shared * np.multiply.outer(k, j)
-    return fft.irfft2(fft.rfft2(mass) * np.exp(-exponent), mass.shape)
+    return np.fft.irfft2(np.fft.rfft2(mass) * np.exp(-exponent), mass.shape)
 
 
 def _smoothed_line(mass: np.ndarray, grid: _Grid, variance: float) -> np.ndarray:
-    k = 2 * np.pi * fft.rfftfreq(grid.n, grid.spacing)
-    return fft.irfft(fft.rfft(mass) * np.exp(-variance * k**2 / 2), grid.n)
+    k = 2 * np.pi * np.fft.rfftfreq(grid.n, grid.spacing)
+    return np.fft.irfft(np.fft.rfft(mass) * np.exp(-variance * k**2 / 2), grid.n)
 
 
 def _rule(grid: _Grid) -> tuple[np.ndarray, sparse.csr_array, np.ndarray]:
