@@ -87,6 +87,6 @@ def test_the_chapter_is_listed_and_runs(copy, tmp_path):
     run(copy, "git", "apply", str(ROOT / "book/extending/chapter.diff"))
     command = [sys.executable, "-m", "igbrepro"]
     assert "first_layer" in run(copy, *command, "list")
-    run(copy, *command, "run", "23", "--preset", "smoke", "--out", str(tmp_path / "out"))
+    run(copy, *command, "run", "25", "--preset", "smoke", "--out", str(tmp_path / "out"))
     record = next((tmp_path / "out").rglob("first_layer.record.json"))
     assert '"first-layer-erf"' in record.read_text()
