@@ -9,7 +9,7 @@ from igbrepro.errors import ParameterError
 from igbrepro.initialization import InitSpec
 from igbrepro.networks import CNNSpec, MLPSpec, Spec
 from igbrepro.runs import DataFacts, Measured, Parameters, Run, Sweep
-from igbrepro.theory import MaxPool
+from igbrepro.theory import MaxPool, critical_sigma_w2
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,8 +39,11 @@ def specs(p: Parameters, data: DataFacts) -> dict[str, Spec]:
 
 
 def start(p: Parameters, spec: Spec, ratio: float) -> InitSpec:
-    """At a ratio to the critical sigma_w2, of a residual network to that of the plain one."""
-    return InitSpec.from_ratio(ratio, spec.activation, p.sigma_b2, pool=spec.pool)
+    """At a ratio to the critical sigma_w2: of a residual network, to that of the plain one; of one with pools, to that
+    at which pools of independent nodes keep the gradient.
+    """
+    critical = critical_sigma_w2(spec.activation, p.sigma_b2, pool=spec.pool, criterion="gradient")
+    return InitSpec(ratio * float(critical), p.sigma_b2)
 
 
 def _row(p: Parameters, spec: Spec, lr: float, **more: object) -> Measured:
