@@ -119,7 +119,9 @@ class TrainSettings:
         if self.momentum and self.optimizer != "sgd":
             raise ParameterError(f"momentum={self.momentum!r}: only optimizer='sgd' has one; leave it at 0.")
         if self.epsilon != ADAM_EPSILON and self.optimizer != "adam":
-            raise ParameterError(f"epsilon={self.epsilon!r}: only optimizer='adam' has one; leave it at {ADAM_EPSILON}.")
+            raise ParameterError(
+                f"epsilon={self.epsilon!r}: only optimizer='adam' has one; leave it at {ADAM_EPSILON}."
+            )
         if not isinstance(self.labels, str) and not callable(self.labels):
             object.__setattr__(self, "labels", tuple(np.asarray(self.labels).ravel().tolist()))
         if self.eval_points is not None and not isinstance(self.eval_points, Iterable):

@@ -59,8 +59,8 @@ PRETRAINED_HEAD_BEST = Claim(
     "were ends with the highest test accuracy, by 0.02 or more.",
     source=_FIGURE + "test accuracy 0.27, 0.87, 0.41 at the end)",
     rule=between(LEFT_MINUS_RIVAL, 0.02, math.inf),
-    revised="after a trial with one seed outside the study, which showed next to no lead, it asks for a lead of 0.02 and "
-    "not for any",
+    revised="after a trial with one seed outside the study, which showed next to no lead, it asks for a lead of 0.02 "
+    "and not for any",
 )
 
 

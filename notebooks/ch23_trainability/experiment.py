@@ -55,21 +55,28 @@ def _row(p: Parameters, spec: Spec, lr: float, **more: object) -> Measured:
     return Measured(learned, arguments, inputs, trains=True)
 
 
-def maps(p: Parameters, data: DataFacts) -> Sweep:
-    """Rows of the maps: called "tanh MLP, sgd, 0.7"; only the first two kinds are trained by both optimisers."""
+def _rows(p: Parameters, data: DataFacts, kinds: tuple[str, ...], optimizers: dict[str, float], seeds: list) -> Sweep:
+    """Rows of the maps of these kinds, by every optimiser and its learning rate."""
     if 1.0 not in p.ratios or min(p.ratios) >= 1 or max(p.ratios) <= 1:
         raise ParameterError(f"ratios={p.ratios}: need 1.0, the edge, and a ratio on either side of it.")
-    known = specs(p, data)
-    networks, settings = {}, {}
-    for kind, spec in known.items():
-        for optimizer, lr in (("adam", p.lr), ("sgd", p.sgd_lr)):
-            if optimizer == "sgd" and kind not in KINDS[:2]:
-                continue
+    known, networks, settings = specs(p, data), {}, {}
+    for kind in kinds:
+        for optimizer, lr in optimizers.items():
             for ratio in p.ratios:
                 name = f"{kind}, {optimizer}, {ratio:g}"
-                networks[name] = spec, start(p, spec, ratio)
-                settings[name] = _row(p, spec, lr, optimizer=optimizer)
-    return Sweep(networks, settings, p.seeds)
+                networks[name] = known[kind], start(p, known[kind], ratio)
+                settings[name] = _row(p, known[kind], lr, optimizer=optimizer)
+    return Sweep(networks, settings, seeds)
+
+
+def maps(p: Parameters, data: DataFacts) -> Sweep:
+    """Plain tanh and ReLU MLPs by both optimisers: rows called "tanh MLP, sgd, 0.7"."""
+    return _rows(p, data, KINDS[:2], {"adam": p.lr, "sgd": p.sgd_lr}, p.seeds)
+
+
+def others(p: Parameters, data: DataFacts) -> Sweep:
+    """The other kinds of network, by Adam."""
+    return _rows(p, data, KINDS[2:], {"adam": p.lr}, p.other_seeds)
 
 
 def epsilons(p: Parameters, data: DataFacts) -> Sweep:

@@ -66,8 +66,8 @@ def test_deep_relu_layers_are_reflected_brownian_motion():
 def test_deep_tanh_layers_forget_at_the_rate_of_a_quartic_well():
     """dy = -y^3/3 ds + dB in s = sqrt(sigma_b2 / depth) l: q is that of exp(-y^4/6).
 
-    Gradients die at the lowest level of -1/2 d^2/dy^2 + y^6/18 + 3 y^2/2, of the generator with 2 y^2 taken off; in the last
-    layer, where nodes have not yet been told apart by it, at 2 E[y^2].
+    Gradients die at the lowest level of -1/2 d^2/dy^2 + y^6/18 + 3 y^2/2, of the generator with 2 y^2 taken off; in the
+    last layer, where nodes have not yet been told apart by it, at 2 E[y^2].
     """
     depth, b2 = 200, 1.0
     found = trajectory(TANH, 0.01, b2, depth, q0=1.0, c0=0.3)
