@@ -29,6 +29,11 @@ def edge_minus_rival(activation: str) -> str:
     return f"edge minus closest rival, {activation}"
 
 
+def mlp_rival_over_edge(activation: str) -> str:
+    """How much later than the edge the closest rival among the fully connected networks leaves chance."""
+    return f"MLPs, {activation}: closest rival over edge, log10"
+
+
 CNN_EDGE_FIRST = {
     name: Claim(
         id=f"cnn-edge-first-{name}",
@@ -102,6 +107,19 @@ CNN_FINAL_ACCURACY = Claim(
     rule=all_of(*(greater(edge_minus_rival(name), 0.0, z=2, matters=0.02) for name in ("relu", "tanh"))),
     revised=NO_LEAD,
 )
+
+
+CIFAR_MLP_LEAVES_CHANCE = {
+    name: Claim(
+        id=f"cifar-mlp-leaves-chance-{name}",
+        title=f"{label} MLPs on CIFAR-10: the edge of chaos is the first to leave chance",
+        statement=f"Of deep fully connected {label} networks on the ten classes of CIFAR-10 that differ in the variance of "
+        "their weights alone, those that start on the edge of chaos are the first to leave chance.",
+        source="arXiv:2505.12096, its configurations for MLPs on CIFAR-10",
+        rule=greater(mlp_rival_over_edge(name), 0.0, z=2),
+    )
+    for (name, label) in (("tanh", "tanh"), ("relu", "ReLU"))
+}
 
 
 AUDIT = audit_claim("deep_cnns")

@@ -1,4 +1,4 @@
-"""The runs of chapter 11: plain CNNs, ReLU and tanh, in every phase and by named initialisations, on ten classes."""
+"""The runs of chapter 11: plain CNNs in every phase and by named initialisations, and MLPs, on ten classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from igbrepro.data import Dataset, load
 from igbrepro.initialization import Init, InitSpec
-from igbrepro.networks import CNNSpec, Spec
+from igbrepro.networks import CNNSpec, MLPSpec, Spec
 from igbrepro.runs import DataFacts, Measured, Parameters, Run, Sweep, starts
 from igbrepro.training import TrainSettings, log_steps
 
@@ -54,6 +54,22 @@ def training(p: Parameters, data: DataFacts) -> Sweep:
         precision=p.precision,
     )
     return Sweep(networks(p, data), settings, p.seeds)
+
+
+def perceptrons(p: Parameters, data: DataFacts) -> Sweep:
+    """The paper's fully connected networks on the same images, in their own classes; runs are called "tanh 0.8"."""
+    size = (p.mlp_depth, p.mlp_width, len(data.classes), data.input_shape)
+    ratios = {"tanh": p.mlp_tanh_ratios, "relu": p.mlp_relu_ratios}
+    settings = TrainSettings(
+        p.mlp_steps,
+        p.mlp_batch_size,
+        p.mlp_lr,
+        labels="classes",
+        n_eval=p.n_eval,
+        eval_points=log_steps(p.mlp_steps, 24),
+        precision=p.precision,
+    )
+    return Sweep(starts(ratios, {name: MLPSpec(name, *size) for name in ratios}, p.sigma_b2), settings, p.mlp_seeds)
 
 
 def start(run: Run, dataset: Dataset, n_images: int, n_networks: int, n_heads: int, labels: str) -> pd.DataFrame:

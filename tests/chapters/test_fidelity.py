@@ -47,6 +47,13 @@ PAPER = {
         MLP | FASHION | {"relu_ratios": [0.75, 1.0, 1.25]},
         {"starts are as they are drawn": "those of ReLU are not told"},
     ),
+    "MLPs, CIFAR-10": Experiment(
+        "ch11_deep_cnns",
+        {"dataset": "cifar10", "labels": "classes", "sigma_b2": 0.1, "precision": "bfloat16", "n_eval": 10_000}
+        | {f"mlp_{name}": MLP[name] for name in ("depth", "width", "batch_size", "steps")}
+        | {"mlp_lr": 1e-5, "mlp_tanh_ratios": [0.8, 1.0, 1.25, 2.5], "mlp_relu_ratios": [0.75, 1.0, 1.5]},
+        {"starts are as they are drawn": DRAWN_AGAIN},
+    ),
     "simplified vision transformer, CIFAR-10 and binarised CIFAR-10": Experiment(
         "ch15_vision_transformers",
         {
