@@ -113,8 +113,8 @@ CIFAR_MLP_LEAVES_CHANCE = {
     name: Claim(
         id=f"cifar-mlp-leaves-chance-{name}",
         title=f"{label} MLPs on CIFAR-10: the edge of chaos is the first to leave chance",
-        statement=f"Of deep fully connected {label} networks on the ten classes of CIFAR-10 that differ in the variance of "
-        "their weights alone, those that start on the edge of chaos are the first to leave chance.",
+        statement=f"Of deep fully connected {label} networks, trained on ten classes of CIFAR-10, that differ in the "
+        "variance of their weights alone, those that start on the edge of chaos are the first to leave chance.",
         source="arXiv:2505.12096, its configurations for MLPs on CIFAR-10",
         rule=greater(mlp_rival_over_edge(name), 0.0, z=2),
     )
