@@ -54,6 +54,14 @@ PAPER = {
         | {"mlp_lr": 1e-5, "mlp_tanh_ratios": [0.8, 1.0, 1.25, 2.5], "mlp_relu_ratios": [0.75, 1.0, 1.5]},
         {"starts are as they are drawn": DRAWN_AGAIN},
     ),
+    "residual MLPs, binarised Fashion-MNIST": Experiment(
+        "ch14_residual_mlps",
+        {"dataset": "fashion-mnist", "precision": "bfloat16"}
+        | {f"paper_{name}": MLP[name] for name in ("depth", "width", "batch_size", "steps", "sigma_b2")}
+        | {"paper_lr": 1e-7, "paper_n_eval": 10_000}
+        | {"paper_tanh_ratios": [0.8, 1.0, 1.25, 2.5], "paper_relu_ratios": [0.75, 1.0, 1.25]},
+        {"starts are as they are drawn": "draws each start again until its largest class fraction is within 0.05"},
+    ),
     "simplified vision transformer, CIFAR-10 and binarised CIFAR-10": Experiment(
         "ch15_vision_transformers",
         {
