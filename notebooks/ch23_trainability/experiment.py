@@ -116,7 +116,7 @@ def learned(run: Run, dataset: Dataset, **arguments) -> DataFrame:
     """Of networks of every depth (step): accuracy after training on two classes, and largest class fraction before.
 
     max_class_fraction: mean over heads of the network that is then trained, on n_images test images; predicted: by the
-    theory of infinite width from the same images, where there is one.
+    theory of infinite width from the same images, of plain networks.
     """
     from lab import row
 

@@ -48,7 +48,7 @@ def row(
         body, gain = features(model, torch.from_numpy(images).double())
         nodes = head_nodes(body, run.init, 2 * n_heads, generator, gain)
         found.append((depth, "max_class_fraction", float(max_fractions(nodes, 2).mean())))
-        if spec.pool is None:
+        if spec.pool is None and getattr(spec, "residual", None) is None:
             c = mean_correlation(infinite_covariance(spec, run.init, images))
             found.append((depth, "predicted", float(law(c))))
     return pd.DataFrame(found, columns=["step", "metric", "value"])
