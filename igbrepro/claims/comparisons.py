@@ -46,13 +46,20 @@ def normal_error(std_error: float, freedom: float) -> float:
 
 
 def over_seeds(
-    name: str, values: ArrayLike, *, expected: float | None = None, rounding: float = 0.0, note: str = ""
+    name: str,
+    values: ArrayLike,
+    *,
+    expected: float | None = None,
+    rounding: float = 0.0,
+    note: str = "",
+    at_least: bool = False,
 ) -> Measurement:
     """The mean over a few seeds with its standard error; rules allow for their number, by Student's t.
 
     values: (n,), n >= 2, one a seed; for a difference between two runs, the differences seed by seed.
     rounding: spacing of the values, where they are known on a grid only, as learning times are on that of the
         evaluations; it adds the error of a difference of two rounded numbers, spacing / sqrt(6), in quadrature.
+    at_least: whether some of the values are lower bounds.
     Raises ParameterError for fewer than two values.
     """
     values = np.asarray(values, dtype=float)
@@ -62,7 +69,8 @@ def over_seeds(
     floor = rounding / np.sqrt(6)
     error = np.hypot(values.std(ddof=1) / np.sqrt(n), floor)
     told = ", ".join(filter(None, [note, f"{n} seeds"]))
-    return Measurement(name, float(values.mean()), float(error), expected, told, n=n, floor=float(floor))
+    mean = float(values.mean())
+    return Measurement(name, mean, float(error), expected, told, n=n, floor=float(floor), at_least=at_least)
 
 
 def closest_rival(name: str, leads: Sequence[Measurement], z: float = 2.0) -> list[Measurement]:

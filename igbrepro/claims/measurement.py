@@ -41,6 +41,7 @@ class Measurement:
     name: unique within a claim, plain text.  note: a few words on how it was measured, plain text.
     n: how many independent repeats (seeds, networks) std_error comes from (None: so many that it is known).
     floor: the part of std_error, in quadrature, that more repeats would not make smaller.
+    at_least: whether the truth may lie above all of this, as where a run that never arrives counts with the horizon.
     Raises ParameterError for non-finite numbers, a negative standard error or floor, n below 2, or TeX in the texts.
     """
 
@@ -51,6 +52,7 @@ class Measurement:
     note: str = ""
     n: int | None = None
     floor: float = 0.0
+    at_least: bool = False
 
     def __post_init__(self) -> None:
         plain("name", self.name)

@@ -230,7 +230,8 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0, *, matters: float 
 
     Of few repeats by as much as is as sure, by Student's t.
     matters: the least gap that would mean anything, in the unit of the measurement: the rule fails as well where the
-    gap is surely smaller, so that "no difference" can be decided, and with a feasible number of repeats.
+    gap is surely smaller, so that "no difference" can be decided, and with a feasible number of repeats (but not by a
+    measurement that is only a lower bound).
     """
     if not 0 <= matters < math.inf:
         raise ParameterError(f"matters={matters!r} of {name_a!r}: need the least gap that means anything, 0 or more.")
@@ -249,10 +250,12 @@ def greater(name_a: str, name_b: str | float, z: float = 3.0, *, matters: float 
         seen = a.std_error is not None or b.std_error is not None  # else both are exact
         if gap < -allowed or (allowed == 0 and not (gap == 0 and seen)):
             return Outcome.NOT_REPRODUCED, f"{text}: not greater"
-        if 0 < allowed < matters - gap:
+        known = allowed > 0 and not a.at_least
+        if known and allowed < matters - gap:
             return Outcome.NOT_REPRODUCED, f"{text}: surely below {_three_digits(matters)}, the least that would matter"
-        against = allowed > 0 and 2 * gap < matters  # of the two bounds the one that fewer repeats leave behind
-        more = decides_distance(matters - gap if against else gap, z, a, b, hopeless=HOPELESS, against=against)
+        against = gap < 0 or (known and 2 * gap < matters)  # of the two bounds the one that fewer repeats leave behind
+        nearest = matters - gap if known and against else gap
+        more = decides_distance(nearest, z, a, b, hopeless=HOPELESS, against=against)
         return Outcome.UNDECIDED, f"{text}: too noisy to decide (needs {z:g} standard errors); {more}"
 
     def would_refute(measurements: Mapping[str, Measurement]) -> Refuted:

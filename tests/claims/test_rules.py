@@ -161,6 +161,13 @@ def test_runs_that_do_not_differ_are_no_evidence_that_nothing_matters():
     assert verdict_of(greater("a", 0.0, matters=0.1), Measurement("a", 0.0, 0.0)) is OPEN
 
 
+def test_a_lower_bound_can_show_a_lead_but_not_that_there_is_none():
+    m = Measurement("a", 0.005, 0.004, n=20)
+    assert verdict_of(greater("a", 0.0, z=2, matters=0.02), m) is NO
+    assert verdict_of(greater("a", 0.0, z=2, matters=0.02), replace(m, at_least=True)) is OPEN
+    assert verdict_of(greater("a", 0.0, z=2, matters=0.02), replace(m, value=0.015, at_least=True)) is YES
+
+
 def fixed(outcome, word="why"):
     return Rule(lambda measurements: (outcome, word), needs=())
 
