@@ -87,7 +87,7 @@ def test_sweeps_have_every_row_and_ask_for_both_sides_of_the_edge():
     assert all(isinstance(maps.settings_of(name), Measured) for name in maps.networks)
     sgd = maps.settings_of("ReLU MLP, sgd, 1").arguments
     assert (sgd["optimizer"], sgd["lr"], sgd["depths"]) == ("sgd", p.sgd_lr, p.depths)
-    deep = experiment.deep(p, data)
+    deep = experiment.deep(declared("paper")[0], data)
     name = "MLP, 1000 layers, orthogonal, 0.9"
     assert deep.networks[name][0].depth == 1000 and deep.settings_of(name).arguments["lr"] == p.deep_lr / 1000
     start = deep.networks[name][1]
